@@ -1,0 +1,1 @@
+//! Placeholder sign, replaced by the first commit of the room.

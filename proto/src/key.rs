@@ -1,0 +1,197 @@
+//! `Key`: a byte string ordered by its bytes, short ones kept inline; `KeyRange`: an interval of them.
+//! What the bytes mean is the business of the key codec (`key_codec`); storages compare bytes only.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::ops::{Bound, Deref};
+
+use smallvec::SmallVec;
+
+/// Bytes kept without an allocation.
+const INLINE: usize = 24;
+
+/// An order-preserving encoded key: compared as bytes.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(SmallVec<[u8; INLINE]>);
+
+impl Key {
+    /// The empty key: the only key of a group without group columns.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(SmallVec::new())
+    }
+
+    /// Appends bytes; encoders write through this.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Appends one byte.
+    pub fn push(&mut self, byte: u8) {
+        self.0.push(byte);
+    }
+
+    /// The bytes, to be changed in place (descending columns flip theirs).
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+
+    /// Cuts the key to its first `len` bytes; longer than the key: no change.
+    pub fn truncate(&mut self, len: usize) {
+        self.0.truncate(len);
+    }
+
+    /// The least key greater than every key that starts with this one,
+    /// or `None` if there is no such key (all bytes 0xFF, or empty).
+    #[must_use]
+    pub fn prefix_end(&self) -> Option<Self> {
+        let mut end = self.clone();
+        while let Some(last) = end.0.pop() {
+            if last < u8::MAX {
+                end.0.push(last + 1);
+                return Some(end);
+            }
+        }
+        None
+    }
+}
+
+impl Deref for Key {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for Key {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<&[u8]> for Key {
+    fn from(bytes: &[u8]) -> Self {
+        Self(SmallVec::from_slice(bytes))
+    }
+}
+
+impl From<Vec<u8>> for Key {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(SmallVec::from_vec(bytes))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("x'")?;
+        for byte in self.iter() {
+            write!(f, "{byte:02x}")?;
+        }
+        f.write_str("'")
+    }
+}
+
+/// An interval of keys, in byte order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRange {
+    /// Lower end.
+    pub lo: Bound<Key>,
+    /// Upper end.
+    pub hi: Bound<Key>,
+}
+
+impl KeyRange {
+    /// Every key.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self {
+            lo: Bound::Unbounded,
+            hi: Bound::Unbounded,
+        }
+    }
+
+    /// Exactly one key.
+    #[must_use]
+    pub fn point(key: Key) -> Self {
+        Self {
+            lo: Bound::Included(key.clone()),
+            hi: Bound::Included(key),
+        }
+    }
+
+    /// Every key that starts with `prefix`.
+    #[must_use]
+    pub fn prefix(prefix: Key) -> Self {
+        let hi = prefix
+            .prefix_end()
+            .map_or(Bound::Unbounded, Bound::Excluded);
+        Self {
+            lo: Bound::Included(prefix),
+            hi,
+        }
+    }
+
+    /// Whether `key` lies in the interval.
+    #[must_use]
+    pub fn contains(&self, key: &[u8]) -> bool {
+        let above = match &self.lo {
+            Bound::Unbounded => true,
+            Bound::Included(lo) => key >= &**lo,
+            Bound::Excluded(lo) => key > &**lo,
+        };
+        above
+            && match &self.hi {
+                Bound::Unbounded => true,
+                Bound::Included(hi) => key <= &**hi,
+                Bound::Excluded(hi) => key < &**hi,
+            }
+    }
+
+    /// Whether no key can lie in the interval.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match (&self.lo, &self.hi) {
+            (Bound::Included(lo), Bound::Included(hi)) => lo > hi,
+            (
+                Bound::Included(lo) | Bound::Excluded(lo),
+                Bound::Included(hi) | Bound::Excluded(hi),
+            ) => lo >= hi,
+            (_, Bound::Excluded(hi)) => hi.is_empty(),
+            _ => false,
+        }
+    }
+}
+
+/// The order in which a range is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub enum Direction {
+    /// Ascending bytes.
+    Forward,
+    /// Descending bytes.
+    Reverse,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefix_range_holds_the_prefix_and_what_starts_with_it() {
+        let range = KeyRange::prefix(Key::from(&[1, 255][..]));
+        for (key, inside) in [
+            (&[1, 255][..], true),
+            (&[1, 255, 255], true),
+            (&[2], false),
+            (&[1, 254], false),
+        ] {
+            assert_eq!(range.contains(key), inside, "{key:?}");
+        }
+        assert_eq!(KeyRange::prefix(Key::from(&[255][..])).hi, Bound::Unbounded);
+    }
+}

@@ -1,0 +1,42 @@
+//! `Lsn`: the number of a committed transaction, and `StorageId`: the number of a keyed storage.
+//! Both are persisted as fixed or variable width integers and never renumbered or reused.
+
+use std::fmt;
+
+/// Log sequence number: the dense number of one committed transaction (1, 2, 3 …).
+/// Zero stands for "before the first commit".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lsn(pub u64);
+
+impl Lsn {
+    /// Before the first commit.
+    pub const ZERO: Self = Self(0);
+    /// Later than every commit there can be.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// The number after this one.
+    ///
+    /// # Panics
+    /// At 2^64 - 1, which no log reaches.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Lsn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The number of one ordered keyspace: a table, an index, a view or the state of an operator.
+/// Numbers are never reused: TRUNCATE, rewrite and rebuild take a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StorageId(pub u32);
+
+impl fmt::Display for StorageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,2 @@
+//! Placeholder sign, replaced by the first commit of the room.
+fn main() {}
