@@ -32,7 +32,9 @@ impl fmt::Display for Lsn {
 
 /// The number of one ordered keyspace: a table, an index, a view or the state of an operator.
 /// Numbers are never reused: TRUNCATE, rewrite and rebuild take a new one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct StorageId(pub u32);
 
 impl fmt::Display for StorageId {
