@@ -1,1 +1,25 @@
-//! Placeholder sign, replaced by the first commit of the room.
+//! `tailwater-views`: expressions, plans and operators.
+//!
+//! A query is a view that is read once; a view is a query that stays: each operator is *evaluated* over a snapshot
+//! and *stepped* by the changes of a commit, with one evaluator and one set of rules for both. The room knows no SQL
+//! text, no clock, no thread and no file: storages are seen through `store`. The engine compiles SQL into it.
+
+#![forbid(unsafe_code)]
+
+pub mod aggregate;
+pub mod context;
+pub mod dataflow;
+pub mod error;
+pub mod expr;
+pub mod function;
+pub mod plan;
+pub mod store;
+pub mod zset;
+
+pub use context::{CancelToken, Counters, ExecContext};
+pub use dataflow::Dataflow;
+pub use error::{Error, Result};
+pub use expr::Expr;
+pub use plan::{Field, Plan};
+pub use store::{Cursor, Image, Reader, StateStore};
+pub use zset::{Delta, ZSet};
