@@ -1,0 +1,157 @@
+//! redb's view of the file system: its `StorageBackend` over a [`VfsFile`], for the writer and for a reader
+//! of another process. Neither takes redb's own locks: the database's lock file excludes a second writer.
+//! A reader never trusts a page before it has seen that no checkpoint was written meanwhile.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tailwater_wal::vfs::VfsFile;
+
+use std::ops::Bound;
+
+/// Bytes of redb's header that change whenever a checkpoint is committed.
+const HEADER_BYTES: usize = 320;
+/// Where redb keeps its flags, and the flag "a writer has the file open or died".
+const FLAGS_AT: usize = 9;
+const FLAG_UNCLEAN: u8 = 2;
+
+/// The writer's backend.
+#[derive(Debug)]
+pub(super) struct WriterBackend {
+    file: Arc<dyn VfsFile>,
+}
+
+impl WriterBackend {
+    pub(super) fn new(file: Arc<dyn VfsFile>) -> Self {
+        Self { file }
+    }
+}
+
+impl redb::StorageBackend for WriterBackend {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(out, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(data, offset)
+    }
+}
+
+/// A reader attached to the last checkpoint while another process may write the next one.
+///
+/// redb's pages are copied on write: those of checkpoint n stay as they are until checkpoint n+1 is in the
+/// header. So a page read is good if the header read *after* it still is the one read at the start; if not,
+/// the read fails and `moved` is raised. The header itself is served from the copy taken at the start, with
+/// the flag "a writer has it open" cleared (redb would want to repair the file).
+#[derive(Debug)]
+pub(super) struct ReaderBackend {
+    file: Arc<dyn VfsFile>,
+    /// Header as found.
+    seen: [u8; HEADER_BYTES],
+    /// Header as served.
+    served: [u8; HEADER_BYTES],
+    moved: Arc<AtomicBool>,
+}
+
+impl ReaderBackend {
+    /// Attaches to what the header names now.
+    pub(super) fn attach(file: Arc<dyn VfsFile>, moved: Arc<AtomicBool>) -> io::Result<Self> {
+        let mut seen = [0; HEADER_BYTES];
+        file.read_exact_at(&mut seen, 0)?;
+        let mut served = seen;
+        if let Some(flags) = served.get_mut(FLAGS_AT) {
+            *flags &= !FLAG_UNCLEAN;
+        }
+        Ok(Self {
+            file,
+            seen,
+            served,
+            moved,
+        })
+    }
+
+    fn check_unmoved(&self) -> io::Result<()> {
+        let mut now = [0; HEADER_BYTES];
+        self.file.read_exact_at(&mut now, 0)?;
+        if now == self.seen {
+            return Ok(());
+        }
+        self.moved.store(true, Ordering::Release);
+        Err(io::Error::other("a later checkpoint replaced this one"))
+    }
+}
+
+impl redb::StorageBackend for ReaderBackend {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let read = self.file.read_exact_at(out, offset);
+        self.check_unmoved()?;
+        read?;
+        if let Some(served) = usize::try_from(offset)
+            .ok()
+            .and_then(|offset| self.served.get(offset..))
+        {
+            for (out, served) in out.iter_mut().zip(served) {
+                *out = *served;
+            }
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, _len: u64) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn write(&self, _offset: u64, _data: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    // Locks are granted without being taken: the header check above does their work.
+    fn try_lock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<bool, redb::BackendError> {
+        Ok(true)
+    }
+
+    fn try_lock_shared_range(
+        &self,
+        _: Bound<u64>,
+        _: Bound<u64>,
+    ) -> Result<bool, redb::BackendError> {
+        Ok(true)
+    }
+
+    fn lock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<(), redb::BackendError> {
+        Ok(())
+    }
+
+    fn lock_shared_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<(), redb::BackendError> {
+        Ok(())
+    }
+
+    fn unlock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<(), redb::BackendError> {
+        Ok(())
+    }
+
+    fn query_lock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<bool, redb::BackendError> {
+        Ok(false)
+    }
+}

@@ -1,0 +1,339 @@
+//! `Base`: the storage file as of one checkpoint, read through one redb transaction.
+//!
+//! Rows carry a checksum of value and place, checked on every read, since redb checks none; a panic of redb on
+//! a damaged page becomes `Corrupted`. It never writes. Next door: `scan`, which lays the memtables over it.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::RwLock;
+use redb::{
+    OwnedRange, ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, TableError,
+};
+use tailwater_proto::{Key, Lsn, StorageId};
+use tailwater_wal::checksum;
+
+use super::error::{Result, StorageError};
+use super::memtable::{Cell, bound};
+
+/// The only type of table in the file.
+type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
+type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
+/// An open table, or `None` where the file has none.
+type Handle = Option<Arc<Table>>;
+
+/// Layout of the file that this build writes; persisted, see FORMAT.md.
+pub(super) const FORMAT: u32 = 1;
+/// Names in the meta table that are ours; persisted.
+pub(super) const META_FORMAT: &str = "storage_format";
+pub(super) const META_APPLIED: &str = "applied_lsn";
+
+/// The meta table.
+pub(super) fn meta_definition() -> Definition<'static> {
+    TableDefinition::new("meta")
+}
+
+/// The name of a storage's table; persisted.
+pub(super) fn table_name(id: StorageId) -> String {
+    format!("s{:08x}", id.0)
+}
+
+/// A storage's table.
+pub(super) fn definition(name: &str) -> Definition<'_> {
+    TableDefinition::new(name)
+}
+
+/// Runs redb code, whose panics on damaged pages and errors become ours.
+pub(super) fn guarded<T, E: Into<redb::Error>>(
+    operation: impl FnOnce() -> std::result::Result<T, E>,
+) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(operation)) {
+        Ok(result) => result.map_err(|error| StorageError::from_redb(error.into())),
+        Err(panic) => Err(StorageError::Corrupted {
+            storage: None,
+            key: None,
+            detail: format!("redb panicked: {}", panic_text(&*panic)),
+        }),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no message)")
+}
+
+/// Checksum of a value and of the place where it belongs; persisted.
+fn row_checksum(id: StorageId, key: &[u8], value: &[u8]) -> u32 {
+    checksum(value) ^ checksum(key).rotate_left(16) ^ id.0.wrapping_mul(0x9E37_79B9)
+}
+
+/// Encodes a value as it stands in the file, into `row`.
+pub(super) fn encode_row(id: StorageId, key: &[u8], value: &[u8], row: &mut Vec<u8>) {
+    row.clear();
+    row.extend_from_slice(&row_checksum(id, key, value).to_le_bytes());
+    row.extend_from_slice(value);
+}
+
+/// Decodes and checks what [`encode_row`] wrote.
+fn decode_row(id: StorageId, key: &[u8], row: &[u8]) -> Result<Arc<[u8]>> {
+    if let Some((crc, value)) = row.split_first_chunk()
+        && u32::from_le_bytes(*crc) == row_checksum(id, key, value)
+    {
+        return Ok(Arc::from(value));
+    }
+    Err(StorageError::Corrupted {
+        storage: Some(id),
+        key: Some(Key::from(key)),
+        detail: "the row's checksum does not match".to_owned(),
+    })
+}
+
+/// One checkpoint's state of the file.
+pub(super) struct Base {
+    applied: Lsn,
+    meta: BTreeMap<String, Vec<u8>>,
+    /// Handles of tables that were asked for, ascending by id; dropped before the transaction.
+    tables: RwLock<Vec<(StorageId, Handle)>>,
+    transaction: ReadTransaction,
+    /// Raised when a reader's checkpoint was replaced by another process.
+    moved: Option<Arc<AtomicBool>>,
+}
+
+impl Base {
+    /// Reads the meta table and stands ready for the rest.
+    pub(super) fn new(
+        transaction: ReadTransaction,
+        moved: Option<Arc<AtomicBool>>,
+    ) -> Result<Self> {
+        let mut base = Self {
+            applied: Lsn::ZERO,
+            meta: BTreeMap::new(),
+            tables: RwLock::default(),
+            transaction,
+            moved,
+        };
+        base.meta = base.guarded(|| read_meta(&base.transaction))?;
+        base.applied = Lsn(base.number(META_APPLIED)?.map_or(0, u64::from_le_bytes));
+        let found = base.number(META_FORMAT)?.map_or(FORMAT, u32::from_le_bytes);
+        if found > FORMAT {
+            return Err(StorageError::FormatUnknown {
+                found,
+                known: FORMAT,
+            });
+        }
+        Ok(base)
+    }
+
+    /// The file holds exactly the commits up to here.
+    pub(super) fn applied(&self) -> Lsn {
+        self.applied
+    }
+
+    /// A value of the meta table.
+    pub(super) fn meta(&self, name: &str) -> Option<&[u8]> {
+        self.meta.get(name).map(Vec::as_slice)
+    }
+
+    fn number<const N: usize>(&self, name: &str) -> Result<Option<[u8; N]>> {
+        self.meta(name)
+            .map(|bytes| {
+                bytes.try_into().map_err(|_| StorageError::Corrupted {
+                    storage: None,
+                    key: None,
+                    detail: format!("meta {name:?} has {} bytes, not {N}", bytes.len()),
+                })
+            })
+            .transpose()
+    }
+
+    fn guarded<T, E: Into<redb::Error>>(
+        &self,
+        operation: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> Result<T> {
+        guarded(operation).map_err(|error| match &self.moved {
+            Some(moved) if moved.load(Ordering::Acquire) => StorageError::CheckpointMoved,
+            _ => error,
+        })
+    }
+
+    fn table(&self, id: StorageId) -> Result<Handle> {
+        let known = |tables: &[(StorageId, Handle)]| {
+            let at = tables.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+            tables.get(at).map(|(_, table)| table.clone())
+        };
+        if let Some(table) = known(&self.tables.read()) {
+            return Ok(table);
+        }
+        let name = table_name(id);
+        let table = self
+            .guarded(|| match self.transaction.open_table(definition(&name)) {
+                Ok(table) => Ok(Some(Arc::new(table))),
+                Err(TableError::TableDoesNotExist(_)) => Ok(None),
+                Err(error) => Err(error),
+            })
+            .map_err(|error| error.at(id, None))?;
+        let mut tables = self.tables.write();
+        if let Some(table) = known(&tables) {
+            return Ok(table);
+        }
+        let at = tables.partition_point(|(other, _)| *other < id);
+        tables.insert(at, (id, table.clone()));
+        Ok(table)
+    }
+
+    /// The value under `key`.
+    pub(super) fn get(&self, id: StorageId, key: &[u8]) -> Result<Cell> {
+        let Some(table) = self.table(id)? else {
+            return Ok(None);
+        };
+        self.guarded(|| {
+            let row = table.get_owned(key)?;
+            Ok::<_, redb::StorageError>(row.map(|row| decode_row(id, key, row.value())))
+        })
+        .map_err(|error| error.at(id, Some(key)))?
+        .transpose()
+    }
+}
+
+impl fmt::Debug for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Base")
+            .field("applied", &self.applied)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read_meta(
+    transaction: &ReadTransaction,
+) -> std::result::Result<BTreeMap<String, Vec<u8>>, redb::Error> {
+    let mut meta = BTreeMap::new();
+    let table = match transaction.open_table(meta_definition()) {
+        Ok(table) => table,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(meta),
+        Err(error) => return Err(error.into()),
+    };
+    for row in table.iter()? {
+        let (name, value) = row?;
+        let name = String::from_utf8_lossy(name.value()).into_owned();
+        meta.insert(name, value.value().to_vec());
+    }
+    Ok(meta)
+}
+
+/// Reads a range of one storage of a [`Base`], one row ahead.
+pub(super) struct BaseCursor {
+    base: Arc<Base>,
+    id: StorageId,
+    reverse: bool,
+    rows: Option<Box<OwnedRange<&'static [u8], &'static [u8]>>>,
+    /// Where to begin, until the first row was asked for.
+    start: Option<(Bound<Key>, Bound<Key>)>,
+    head: Option<(Key, Arc<[u8]>)>,
+    /// The last key read, to name a place near damage.
+    last: Option<Key>,
+}
+
+impl BaseCursor {
+    /// Reads `lo..hi`, which must not be empty; nothing is read yet.
+    pub(super) fn new(
+        base: Arc<Base>,
+        id: StorageId,
+        lo: Bound<Key>,
+        hi: Bound<Key>,
+        reverse: bool,
+    ) -> Self {
+        Self {
+            base,
+            id,
+            reverse,
+            rows: None,
+            start: Some((lo, hi)),
+            head: None,
+            last: None,
+        }
+    }
+
+    /// Makes sure that the next row, if there is one, can be peeked at.
+    pub(super) fn fill(&mut self) -> Result<()> {
+        if self.head.is_some() {
+            return Ok(());
+        }
+        if let Some((lo, hi)) = self.start.take()
+            && let Some(table) = self.base.table(self.id)?
+        {
+            let rows = self
+                .base
+                .guarded(|| table.range_owned::<&[u8]>((bound(&lo), bound(&hi))))
+                .map_err(|error| error.at(self.id, None))?;
+            self.rows = Some(Box::new(rows));
+        }
+        let Some(rows) = &mut self.rows else {
+            return Ok(());
+        };
+        let (id, reverse) = (self.id, self.reverse);
+        let read = self.base.guarded(|| {
+            let row = if reverse {
+                rows.next_back()
+            } else {
+                rows.next()
+            };
+            let row = row.transpose()?;
+            Ok::<_, redb::StorageError>(row.map(|(key, row)| {
+                let key = Key::from(key.value());
+                decode_row(id, &key, row.value()).map(|value| (key, value))
+            }))
+        });
+        let read = read.and_then(Option::transpose);
+        match read {
+            Ok(row) => self.head = row,
+            Err(error) => {
+                self.rows = None;
+                return Err(error.at(id, self.last.as_deref()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The key of the next row.
+    pub(super) fn peek(&self) -> Option<&Key> {
+        self.head.as_ref().map(|(key, _)| key)
+    }
+
+    /// The next row.
+    pub(super) fn take(&mut self) -> Option<(Key, Cell)> {
+        let (key, value) = self.head.take()?;
+        self.last = Some(key.clone());
+        Some((key, Some(value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_damaged_if_value_key_or_storage_differ() {
+        let mut row = Vec::new();
+        encode_row(StorageId(7), b"key", b"value", &mut row);
+        assert_eq!(&*decode_row(StorageId(7), b"key", &row).unwrap(), b"value");
+        assert!(decode_row(StorageId(8), b"key", &row).is_err());
+        assert!(decode_row(StorageId(7), b"kex", &row).is_err());
+        for at in 0..row.len() {
+            let mut damaged = row.clone();
+            damaged[at] ^= 1;
+            assert!(
+                decode_row(StorageId(7), b"key", &damaged).is_err(),
+                "byte {at}"
+            );
+        }
+        assert!(decode_row(StorageId(7), b"key", &[1, 2]).is_err());
+    }
+}

@@ -1,0 +1,276 @@
+//! Checkpoints: what memory holds goes to the storage file, in one redb transaction with its LSN.
+//!
+//! Freeze, write sorted, commit durably, swap the layers; commits, reads and scans go on all the while. Only
+//! rows both durable and visible are written, so the file never runs ahead of the log. Next door: `base`.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use redb::{Durability, ReadableTable, WriteTransaction};
+use tailwater_proto::{Key, Lsn, StorageId};
+
+use super::base::{
+    FORMAT, META_APPLIED, META_FORMAT, definition, encode_row, guarded, meta_definition, table_name,
+};
+use super::error::{Result, StorageError};
+use super::generation::{Generation, Root};
+use super::history::History;
+use super::scan::{Layer, MemCursor, Merge};
+use super::store::{File, Store, in_file};
+
+/// What a checkpoint did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckpointReport {
+    /// The storage file now holds exactly the commits up to here; the log before it may go.
+    pub applied: Lsn,
+    /// Rows inserted or replaced.
+    pub rows_written: u64,
+    /// Rows deleted; keys that were never in the file included.
+    pub rows_deleted: u64,
+    /// Bytes of keys and values written.
+    pub bytes_written: u64,
+    /// Storages whose rows were freed.
+    pub storages_dropped: u64,
+}
+
+impl Store {
+    /// Writes all commits up to `durable` (and to the visible LSN) to the storage file, with `meta`, which
+    /// replaces values of the same names and keeps the others. Waits for another checkpoint under way; holds
+    /// nobody else up. Does nothing if there is nothing new and `meta` is empty.
+    ///
+    /// # Errors
+    /// I/O or damage: the layers stay as they were and nothing is lost, but redb may want a reopen.
+    /// `ReservedName` if `meta` uses a name of the storage's own; `ReadOnly` on an attached store.
+    pub fn checkpoint(&self, durable: Lsn, meta: &[(&str, Vec<u8>)]) -> Result<CheckpointReport> {
+        let File::Writer(database) = &self.file else {
+            return Err(StorageError::ReadOnly);
+        };
+        if let Some((name, _)) = meta
+            .iter()
+            .find(|(name, _)| [META_APPLIED, META_FORMAT].contains(name))
+        {
+            return Err(StorageError::ReservedName((*name).to_owned()));
+        }
+        let _one_at_a_time = self.checkpointing.lock();
+        let before = self.applied_lsn();
+        let applied = durable.min(self.live.visible()).max(before);
+        let mut report = CheckpointReport {
+            applied,
+            ..CheckpointReport::default()
+        };
+        if applied == before && meta.is_empty() {
+            return Ok(report);
+        }
+        self.freeze(applied);
+        let gone: BTreeSet<StorageId> = {
+            let dropped = self.dropped.lock();
+            let due = dropped.iter().filter(|(_, lsn)| **lsn <= applied);
+            due.map(|(id, _)| *id).collect()
+        };
+        let frozen = self.root().frozen.clone();
+        let drain = Drain {
+            frozen: &frozen,
+            after: before,
+            at: applied,
+            gone: &gone,
+        };
+        guarded(|| {
+            let mut transaction = database.begin_write()?;
+            transaction.set_durability(Durability::Immediate)?;
+            transaction.set_quick_repair(true);
+            drain.write(&transaction, &mut report)?;
+            write_meta(&transaction, applied, meta)?;
+            transaction.commit()?;
+            Ok::<_, redb::Error>(())
+        })
+        .map_err(|error| in_file(error, &self.path))?;
+        self.publish(applied, &gone)?;
+        Ok(report)
+    }
+
+    /// Ends the active generation if it holds anything up to `applied`; later commits go to a new one.
+    fn freeze(&self, applied: Lsn) {
+        let _gate = self.gate.lock();
+        self.replace_root(|root| {
+            let tables = root.active.tables();
+            if !tables.iter().any(|(_, table)| table.first() <= applied) {
+                return root.clone();
+            }
+            let mut frozen = vec![Arc::clone(&root.active)];
+            frozen.extend(root.frozen.iter().cloned());
+            Root {
+                active: Arc::new(Generation::new(Arc::clone(&self.gauge))),
+                frozen,
+                base: Arc::clone(&root.base),
+                history: Arc::clone(&root.history),
+            }
+        });
+    }
+
+    /// Puts what the file now holds in the place of the generations it came from.
+    fn publish(&self, applied: Lsn, gone: &BTreeSet<StorageId>) -> Result<()> {
+        let base = Arc::new(self.file.base()?);
+        let root = self.root();
+        let mut history = History::clone(&root.history);
+        // Oldest first. A generation with commits not yet durable stays a layer.
+        for generation in root.frozen.iter().rev() {
+            if generation.last() <= applied {
+                history = history.with(generation, self.settings.history_bytes_max);
+            }
+        }
+        for id in gone {
+            history.forget_storage(*id);
+        }
+        let history = Arc::new(history);
+        self.replace_root(|root| Root {
+            active: Arc::clone(&root.active),
+            frozen: root
+                .frozen
+                .iter()
+                .filter(|generation| generation.last() > applied)
+                .cloned()
+                .collect(),
+            base,
+            history,
+        });
+        self.dropped.lock().retain(|id, _| !gone.contains(id));
+        Ok(())
+    }
+}
+
+/// The commits in `(after, at]` of frozen generations, on their way to the file.
+struct Drain<'a> {
+    /// Newest first.
+    frozen: &'a [Arc<Generation>],
+    after: Lsn,
+    at: Lsn,
+    gone: &'a BTreeSet<StorageId>,
+}
+
+impl Drain<'_> {
+    fn write(
+        &self,
+        transaction: &WriteTransaction,
+        report: &mut CheckpointReport,
+    ) -> std::result::Result<(), redb::Error> {
+        for id in self.gone {
+            if transaction.delete_table(definition(&table_name(*id)))? {
+                report.storages_dropped += 1;
+            }
+        }
+        let ids: BTreeSet<StorageId> = self
+            .frozen
+            .iter()
+            .flat_map(|generation| generation.tables())
+            .map(|(id, _)| id)
+            .filter(|id| !self.gone.contains(id))
+            .collect();
+        for id in ids {
+            self.write_storage(transaction, id, report)?;
+        }
+        Ok(())
+    }
+
+    fn rows(&self, id: StorageId) -> Rows {
+        let layers = self
+            .frozen
+            .iter()
+            .filter_map(|generation| generation.table(id))
+            .map(|table| {
+                let (lo, hi) = (Bound::Unbounded, Bound::Unbounded);
+                Layer::Mem(MemCursor::new(table, self.after, self.at, lo, hi, false))
+            });
+        Rows {
+            id,
+            merge: Merge::new(layers.collect(), false),
+            row: Vec::new(),
+        }
+    }
+
+    fn write_storage(
+        &self,
+        transaction: &WriteTransaction,
+        id: StorageId,
+        report: &mut CheckpointReport,
+    ) -> std::result::Result<(), redb::Error> {
+        let mut rows = self.rows(id);
+        let Some(mut key) = rows.next()? else {
+            return Ok(());
+        };
+        let name = table_name(id);
+        let mut table = transaction.open_table(definition(&name))?;
+        let last = table.last()?.map(|(key, _)| Key::from(key.value()));
+        // Among the keys the file has: one by one.
+        while last.as_ref().is_some_and(|last| key.0 <= *last) {
+            match rows.encode(&key, report) {
+                Some(row) => drop(table.insert(&*key.0, row)?),
+                None => drop(table.remove(&*key.0)?),
+            }
+            let Some(next) = rows.next()? else {
+                return Ok(());
+            };
+            key = next;
+        }
+        // Beyond them: appended in runs, several times faster.
+        let mut end = table.upper_bound_mut(Bound::<&[u8]>::Unbounded)?;
+        loop {
+            if let Some(row) = rows.encode(&key, report) {
+                end.insert_before(&*key.0, row)?;
+            }
+            let Some(next) = rows.next()? else {
+                break;
+            };
+            key = next;
+        }
+        end.close()?;
+        Ok(())
+    }
+}
+
+/// A key with its new value or `None` for "deleted".
+type Row = (Key, Option<Arc<[u8]>>);
+
+/// The rows of one storage to be written, ascending.
+struct Rows {
+    id: StorageId,
+    merge: Merge,
+    /// The encoded value, its allocation reused.
+    row: Vec<u8>,
+}
+
+impl Rows {
+    fn next(&mut self) -> std::result::Result<Option<Row>, redb::Error> {
+        self.merge
+            .next()
+            .map_err(|error| io::Error::other(error).into())
+    }
+
+    /// The row as it stands in the file, or `None` if it is to be deleted; counted in `report`.
+    fn encode(&mut self, (key, cell): &Row, report: &mut CheckpointReport) -> Option<&[u8]> {
+        let Some(value) = cell else {
+            report.rows_deleted += 1;
+            return None;
+        };
+        encode_row(self.id, key, value, &mut self.row);
+        report.rows_written += 1;
+        report.bytes_written += (key.len() + self.row.len()) as u64;
+        Some(&self.row)
+    }
+}
+
+fn write_meta(
+    transaction: &WriteTransaction,
+    applied: Lsn,
+    meta: &[(&str, Vec<u8>)],
+) -> std::result::Result<(), redb::Error> {
+    let mut table = transaction.open_table(meta_definition())?;
+    table.insert(META_FORMAT.as_bytes(), &FORMAT.to_le_bytes()[..])?;
+    table.insert(META_APPLIED.as_bytes(), &applied.0.to_le_bytes()[..])?;
+    for (name, value) in meta {
+        table.insert(name.as_bytes(), value.as_slice())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! `Live`: which LSNs somebody reads, or may still begin to read.
+//!
+//! From it follows which versions must be kept: those seen at a registered LSN or at any LSN from the visible
+//! one on. It holds no data and never waits. Next door: `snapshot`, which registers; `memtable`, which asks.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, MutexGuard};
+use tailwater_proto::Lsn;
+
+use super::error::{Result, StorageError};
+
+/// Registry of the LSNs being read.
+#[derive(Debug)]
+pub(super) struct Live {
+    readers: Mutex<Readers>,
+    /// Every LSN that is read or may be read is at or above it. Never sinks.
+    floor: AtomicU64,
+    /// Last commit applied completely.
+    tip: AtomicU64,
+    /// What `set_visible` was last told; may run ahead of `tip` for a moment.
+    published: AtomicU64,
+}
+
+/// The LSNs being read, ascending, with how many read each.
+#[derive(Debug, Default)]
+struct Readers(Vec<(Lsn, usize)>);
+
+/// What a version must be kept for; holds the registry still.
+pub(super) struct Needs<'a> {
+    readers: MutexGuard<'a, Readers>,
+    visible: Lsn,
+}
+
+impl Needs<'_> {
+    /// Whether a version that was current at `from..until` may be asked for.
+    pub(super) fn any_in(&self, from: Lsn, until: Lsn) -> bool {
+        if until > self.visible {
+            return true;
+        }
+        let at = self.readers.0.partition_point(|(lsn, _)| *lsn < from);
+        self.readers.0.get(at).is_some_and(|(lsn, _)| *lsn < until)
+    }
+}
+
+impl Live {
+    /// Everything up to `applied` is there and visible.
+    pub(super) fn new(applied: Lsn) -> Self {
+        Self {
+            readers: Mutex::default(),
+            floor: AtomicU64::new(applied.0),
+            tip: AtomicU64::new(applied.0),
+            published: AtomicU64::new(applied.0),
+        }
+    }
+
+    /// Versions older than the one current here are needed by nobody.
+    pub(super) fn floor(&self) -> Lsn {
+        Lsn(self.floor.load(Ordering::Acquire))
+    }
+
+    /// Last commit applied.
+    pub(super) fn tip(&self) -> Lsn {
+        Lsn(self.tip.load(Ordering::Acquire))
+    }
+
+    /// Last commit that may be shown to everyone.
+    pub(super) fn visible(&self) -> Lsn {
+        Lsn(self.published.load(Ordering::Acquire)).min(self.tip())
+    }
+
+    /// Commit `lsn` has been applied completely.
+    pub(super) fn advance_tip(&self, lsn: Lsn) {
+        let before = self.tip.swap(lsn.0, Ordering::AcqRel);
+        if self.published.load(Ordering::Acquire) > before {
+            self.raise_floor(&self.readers.lock());
+        }
+    }
+
+    /// Commits up to `lsn` may be shown. An LSN below an earlier one changes nothing.
+    pub(super) fn set_visible(&self, lsn: Lsn) {
+        let readers = self.readers.lock();
+        self.published.fetch_max(lsn.0, Ordering::AcqRel);
+        self.raise_floor(&readers);
+    }
+
+    /// Begins to read at the visible LSN; `capture` runs before anything can be released.
+    pub(super) fn register_visible_with<T>(&self, capture: impl FnOnce() -> T) -> (Lsn, T) {
+        let mut readers = self.readers.lock();
+        let lsn = self.visible();
+        readers.add(lsn);
+        (lsn, capture())
+    }
+
+    /// Begins to read at the last commit applied.
+    pub(super) fn register_tip_with<T>(&self, capture: impl FnOnce() -> T) -> (Lsn, T) {
+        let mut readers = self.readers.lock();
+        let lsn = self.tip();
+        readers.add(lsn);
+        (lsn, capture())
+    }
+
+    /// Begins to read at `lsn`, which must be visible, later, or already read by someone. `capture` says up
+    /// to where older states are gone.
+    pub(super) fn register_with<T>(
+        &self,
+        lsn: Lsn,
+        capture: impl FnOnce() -> (Lsn, T),
+    ) -> Result<T> {
+        let mut readers = self.readers.lock();
+        let (visible, tip) = (self.visible(), self.tip());
+        if lsn > tip {
+            return Err(StorageError::SnapshotAhead { lsn, tip });
+        }
+        let (applied, captured) = capture();
+        let known = lsn >= visible || (readers.holds(lsn) && lsn >= applied);
+        if !known {
+            return Err(StorageError::SnapshotReleased {
+                lsn,
+                oldest: visible,
+            });
+        }
+        readers.add(lsn);
+        Ok(captured)
+    }
+
+    /// Ends one reading at `lsn`.
+    pub(super) fn release(&self, lsn: Lsn) {
+        let mut readers = self.readers.lock();
+        readers.remove(lsn);
+        self.raise_floor(&readers);
+    }
+
+    /// What versions must be kept for, at this moment.
+    pub(super) fn needs(&self) -> Needs<'_> {
+        let readers = self.readers.lock();
+        Needs {
+            visible: self.visible(),
+            readers,
+        }
+    }
+
+    /// How many readings there are.
+    pub(super) fn count(&self) -> usize {
+        self.readers.lock().0.iter().map(|(_, count)| count).sum()
+    }
+
+    fn raise_floor(&self, readers: &Readers) {
+        let visible = self.visible();
+        let floor = readers
+            .0
+            .first()
+            .map_or(visible, |(lsn, _)| visible.min(*lsn));
+        self.floor.fetch_max(floor.0, Ordering::AcqRel);
+    }
+}
+
+impl Readers {
+    fn holds(&self, lsn: Lsn) -> bool {
+        self.0.binary_search_by_key(&lsn, |(lsn, _)| *lsn).is_ok()
+    }
+
+    fn add(&mut self, lsn: Lsn) {
+        match self.0.binary_search_by_key(&lsn, |(lsn, _)| *lsn) {
+            Ok(at) => {
+                if let Some((_, count)) = self.0.get_mut(at) {
+                    *count += 1;
+                }
+            }
+            Err(at) => self.0.insert(at, (lsn, 1)),
+        }
+    }
+
+    fn remove(&mut self, lsn: Lsn) {
+        if let Ok(at) = self.0.binary_search_by_key(&lsn, |(lsn, _)| *lsn)
+            && let Some((_, count)) = self.0.get_mut(at)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(at);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floor_is_the_oldest_reading_or_the_visible_lsn() {
+        let live = Live::new(Lsn(5));
+        live.advance_tip(Lsn(6));
+        assert_eq!((live.floor(), live.visible()), (Lsn(5), Lsn(5)));
+        live.set_visible(Lsn(9));
+        assert_eq!(
+            (live.floor(), live.visible()),
+            (Lsn(6), Lsn(6)),
+            "visible never passes the tip"
+        );
+        let held = live.register_visible_with(|| ()).0;
+        live.advance_tip(Lsn(7));
+        live.advance_tip(Lsn(10));
+        assert_eq!((live.floor(), live.visible()), (Lsn(6), Lsn(9)));
+        live.release(held);
+        assert_eq!(live.floor(), Lsn(9));
+    }
+
+    #[test]
+    fn a_released_state_cannot_be_read_again() {
+        let live = Live::new(Lsn(5));
+        for lsn in 6..=10 {
+            live.advance_tip(Lsn(lsn));
+        }
+        live.set_visible(Lsn(8));
+        assert!(live.register_with(Lsn(9), || (Lsn(0), ())).is_ok());
+        let error = live.register_with(Lsn(7), || (Lsn(0), ())).unwrap_err();
+        assert!(matches!(
+            error,
+            StorageError::SnapshotReleased { oldest: Lsn(8), .. }
+        ));
+        let error = live.register_with(Lsn(11), || (Lsn(0), ())).unwrap_err();
+        assert!(matches!(
+            error,
+            StorageError::SnapshotAhead { tip: Lsn(10), .. }
+        ));
+        live.set_visible(Lsn(10));
+        assert!(
+            live.register_with(Lsn(9), || (Lsn(9), ())).is_ok(),
+            "still read by someone"
+        );
+        assert!(
+            live.register_with(Lsn(9), || (Lsn(10), ())).is_err(),
+            "but gone from its layers"
+        );
+    }
+}

@@ -1,0 +1,28 @@
+//! The ordered keyspaces of a database: a versioned memtable over redb, read through snapshots.
+//!
+//! It keeps bytes by (storage id, key, LSN) and never decodes them; it never writes the log, and only a
+//! checkpoint writes redb. Layers, newest first: active generation, frozen generations, redb; they meet in
+//! [`Scan`] and nowhere else. Bytes on disk: FORMAT.md beside this file. Next door: `txn`, `checkpoint`.
+
+mod backend;
+mod base;
+mod checkpoint;
+mod conflict;
+mod error;
+mod generation;
+mod history;
+mod live;
+mod memtable;
+mod scan;
+mod snapshot;
+mod store;
+
+#[cfg(test)]
+mod tests;
+
+pub use checkpoint::CheckpointReport;
+pub use conflict::Changed;
+pub use error::{Result, StorageError};
+pub use scan::Scan;
+pub use snapshot::Snapshot;
+pub use store::{Store, StoreSettings, StoreStats, Write};

@@ -1,0 +1,381 @@
+//! [`Store`]: the door of the storage. Opening, applying commits, snapshots, bounds.
+//!
+//! Commits come in LSN order from the sequencer and are merged into memory at once; they become durable by the
+//! log, not here. Nothing here decides what is visible: the engine says so. Next door: `checkpoint`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use redb::{Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadableDatabase};
+use tailwater_proto::{Key, Lsn, StorageId};
+use tailwater_wal::vfs::{OpenMode, Vfs};
+
+use super::backend::{ReaderBackend, WriterBackend};
+use super::base::{Base, guarded};
+use super::error::{Result, StorageError};
+use super::generation::{Generation, Root};
+use super::history::History;
+use super::live::Live;
+use super::memtable::put;
+use super::snapshot::Snapshot;
+
+/// Rows merged under one latch, so that readers of the same storage get their turn.
+const LATCH_ROWS: usize = 512;
+
+/// One change of a commit: storage, key, new value or `None` for "deleted".
+pub type Write = (StorageId, Key, Option<Arc<[u8]>>);
+
+/// How much memory a store may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreSettings {
+    /// Pages of the storage file kept in memory, bytes. Default 64 MiB.
+    pub cache_bytes: usize,
+    /// Memtables beyond this ask for a checkpoint, bytes. Default 64 MiB.
+    pub memtable_soft_bytes: usize,
+    /// Memtables beyond this should hold new write transactions back, bytes. Default 256 MiB.
+    pub memtable_hard_bytes: usize,
+    /// Keys of checkpointed generations kept for conflict checks, bytes; the newest generation's always are.
+    /// Default 16 MiB.
+    pub history_bytes_max: usize,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 64 << 20,
+            memtable_soft_bytes: 64 << 20,
+            memtable_hard_bytes: 256 << 20,
+            history_bytes_max: 16 << 20,
+        }
+    }
+}
+
+/// What a store holds, for `SHOW` and metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreStats {
+    /// Bytes of all memtables alive, those pinned by snapshots included, and of the conflict history.
+    pub memory_bytes: usize,
+    /// Bytes that the next checkpoint has to write, about.
+    pub unwritten_bytes: usize,
+    /// Generations not wholly in the storage file.
+    pub generations: usize,
+    /// Snapshots alive, clones not counted.
+    pub snapshots: usize,
+}
+
+/// The open storage file.
+pub(super) enum File {
+    Writer(Database),
+    Reader(ReadOnlyDatabase, Arc<AtomicBool>),
+}
+
+impl File {
+    /// What the last checkpoint left.
+    pub(super) fn base(&self) -> Result<Base> {
+        match self {
+            Self::Writer(database) => Base::new(guarded(|| database.begin_read())?, None),
+            Self::Reader(database, moved) => {
+                let base = guarded(|| database.begin_read())
+                    .and_then(|transaction| Base::new(transaction, Some(Arc::clone(moved))));
+                base.map_err(|error| match moved.load(Ordering::Acquire) {
+                    true => StorageError::CheckpointMoved,
+                    false => error,
+                })
+            }
+        }
+    }
+}
+
+/// All keyed storages of one database.
+pub struct Store {
+    /// The layers as they are now. Before `file`, so that they go first.
+    root: RwLock<Arc<Root>>,
+    pub(super) live: Arc<Live>,
+    /// Held while a commit is merged, and for the moment of a freeze.
+    pub(super) gate: Mutex<()>,
+    /// Held by the one checkpoint at a time.
+    pub(super) checkpointing: Mutex<()>,
+    /// Storages to be removed, with the commit that dropped them.
+    pub(super) dropped: Mutex<BTreeMap<StorageId, Lsn>>,
+    pub(super) gauge: Arc<AtomicIsize>,
+    pub(super) settings: StoreSettings,
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+}
+
+impl Store {
+    /// Opens the storage file at `path`, made when there is none. The caller holds the database's lock.
+    ///
+    /// # Errors
+    /// I/O, damage, or a file of a later version.
+    pub fn open(vfs: Arc<dyn Vfs>, path: &Path, settings: StoreSettings) -> Result<Self> {
+        let open = || {
+            let mut builder = Builder::new();
+            builder.set_cache_size(settings.cache_bytes);
+            let database = if vfs.exists(path).map_err(io)? {
+                let file = vfs.open(path, OpenMode::ReadWrite).map_err(io)?;
+                guarded(|| builder.create_with_backend(WriterBackend::new(file)))?
+            } else {
+                create(&*vfs, path, &builder)?
+            };
+            Self::with_file(File::Writer(database), path, settings)
+        };
+        open().map_err(|error| in_file(error, path))
+    }
+
+    /// Attaches to the last checkpoint, even while another process has the file open for writing; the rows
+    /// since then are in the log, and may be applied on top. Once the writer has made another checkpoint,
+    /// reads of pages not yet in memory answer [`StorageError::CheckpointMoved`]: attach again.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; `CheckpointMoved` if a checkpoint was written meanwhile.
+    pub fn open_read_only(vfs: Arc<dyn Vfs>, path: &Path, settings: StoreSettings) -> Result<Self> {
+        let moved = Arc::new(AtomicBool::new(false));
+        let open = || {
+            let file = vfs.open(path, OpenMode::Read).map_err(io)?;
+            let backend = ReaderBackend::attach(file, Arc::clone(&moved)).map_err(io)?;
+            let database = guarded(|| {
+                Builder::new()
+                    .set_cache_size(settings.cache_bytes)
+                    .set_concurrency_mode(ConcurrencyMode::SingleWriter)
+                    .open_read_only_with_backend(backend)
+            })?;
+            Self::with_file(File::Reader(database, Arc::clone(&moved)), path, settings)
+        };
+        open().map_err(|error| match moved.load(Ordering::Acquire) {
+            true => StorageError::CheckpointMoved,
+            false => in_file(error, path),
+        })
+    }
+
+    fn with_file(file: File, path: &Path, settings: StoreSettings) -> Result<Self> {
+        let base = file.base()?;
+        let applied = base.applied();
+        let gauge = Arc::new(AtomicIsize::new(0));
+        let root = Root {
+            active: Arc::new(Generation::new(Arc::clone(&gauge))),
+            frozen: Vec::new(),
+            base: Arc::new(base),
+            history: Arc::new(History::new(applied)),
+        };
+        Ok(Self {
+            root: RwLock::new(Arc::new(root)),
+            live: Arc::new(Live::new(applied)),
+            gate: Mutex::default(),
+            checkpointing: Mutex::default(),
+            dropped: Mutex::default(),
+            gauge,
+            settings,
+            path: path.to_owned(),
+            file,
+        })
+    }
+
+    /// Closes the storage file; snapshots still alive answer `Closed` from then on. Dropping the store does
+    /// the same without telling how it went.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn close(self) -> Result<()> {
+        let Self {
+            root, file, path, ..
+        } = self;
+        drop(root);
+        match file {
+            File::Writer(database) => guarded(|| database.close()),
+            File::Reader(database, _) => guarded(|| database.close()),
+        }
+        .map_err(|error| in_file(error, &path))
+    }
+
+    /// The storage file holds exactly the commits up to here; recovery replays those after it.
+    #[must_use]
+    pub fn applied_lsn(&self) -> Lsn {
+        self.root.read().base.applied()
+    }
+
+    /// The last commit applied, in memory or in the file.
+    #[must_use]
+    pub fn tip_lsn(&self) -> Lsn {
+        self.live.tip()
+    }
+
+    /// The last commit that may be shown to everyone.
+    #[must_use]
+    pub fn visible_lsn(&self) -> Lsn {
+        self.live.visible()
+    }
+
+    /// A value written with a checkpoint; the last checkpoint's.
+    #[must_use]
+    pub fn meta_get(&self, name: &str) -> Option<Vec<u8>> {
+        self.root.read().base.meta(name).map(<[u8]>::to_vec)
+    }
+
+    /// Merges commit `lsn` into memory. Called in LSN order, one at a time; cheapest with the writes of one
+    /// storage side by side. The iterator runs under a latch and must not read this store.
+    ///
+    /// # Panics
+    /// If `lsn` is not after the last one applied.
+    pub fn apply(&self, lsn: Lsn, writes: impl IntoIterator<Item = Write>) {
+        let _gate = self.gate.lock();
+        let tip = self.live.tip();
+        assert!(lsn > tip, "commit {lsn} applied after {tip}");
+        let active = Arc::clone(&self.root.read().active);
+        let floor = self.live.floor();
+        let mut bytes = 0;
+        let mut writes = writes.into_iter().peekable();
+        while let Some(id) = writes.peek().map(|(id, _, _)| *id) {
+            let table = active.table_for_write(id, lsn);
+            let mut rows = table.write(lsn);
+            for _ in 0..LATCH_ROWS {
+                let Some((_, key, cell)) = writes.next_if(|(other, _, _)| *other == id) else {
+                    break;
+                };
+                bytes += put(&mut rows, key, lsn, cell, floor, &self.live);
+            }
+        }
+        active.note(lsn, bytes);
+        self.live.advance_tip(lsn);
+    }
+
+    /// Commits up to `lsn` may be shown: [`Store::snapshot_visible`] reads there, versions only older
+    /// snapshots would need are dropped, and checkpoints may go so far. May be called before `apply(lsn)` has
+    /// returned; takes effect then.
+    pub fn set_visible(&self, lsn: Lsn) {
+        self.live.set_visible(lsn);
+    }
+
+    /// The state at the visible LSN: for reads.
+    #[must_use]
+    pub fn snapshot_visible(&self) -> Snapshot {
+        let (lsn, root) = self.live.register_visible_with(|| self.root());
+        Snapshot::new(lsn, root, Arc::clone(&self.live))
+    }
+
+    /// The state at the last commit applied: for transactions that also write.
+    #[must_use]
+    pub fn snapshot_tip(&self) -> Snapshot {
+        let (lsn, root) = self.live.register_tip_with(|| self.root());
+        Snapshot::new(lsn, root, Arc::clone(&self.live))
+    }
+
+    /// The state at `lsn`: from the visible LSN to the last applied, or where another snapshot still reads.
+    ///
+    /// # Errors
+    /// `SnapshotReleased` if it is older than that, `SnapshotAhead` if it is not applied yet.
+    pub fn snapshot(&self, lsn: Lsn) -> Result<Snapshot> {
+        let root = self.live.register_with(lsn, || {
+            let root = self.root();
+            (root.base.applied(), root)
+        })?;
+        Ok(Snapshot::new(lsn, root, Arc::clone(&self.live)))
+    }
+
+    /// Commit `lsn` dropped a storage: the first checkpoint that covers it frees the space. Snapshots before
+    /// it go on reading. The id must not be used again.
+    pub fn drop_storage(&self, id: StorageId, lsn: Lsn) {
+        self.dropped.lock().insert(id, lsn);
+    }
+
+    /// Bytes of memory held for rows not yet (or no longer only) in the file, about.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let generations = usize::try_from(self.gauge.load(Ordering::Relaxed)).unwrap_or(0);
+        generations + self.root.read().history.bytes()
+    }
+
+    /// Whether the memtables have passed the soft limit.
+    #[must_use]
+    pub fn needs_checkpoint(&self) -> bool {
+        self.unwritten_bytes() >= self.settings.memtable_soft_bytes
+    }
+
+    /// Whether the memtables have passed the hard limit: new write transactions should wait for a checkpoint.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.unwritten_bytes() >= self.settings.memtable_hard_bytes
+    }
+
+    /// What the store holds.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        StoreStats {
+            memory_bytes: self.memory_bytes(),
+            unwritten_bytes: self.unwritten_bytes(),
+            generations: self.root.read().generations().count(),
+            snapshots: self.live.count(),
+        }
+    }
+
+    fn unwritten_bytes(&self) -> usize {
+        let root = self.root.read();
+        root.generations()
+            .map(|generation| generation.bytes())
+            .sum()
+    }
+
+    /// The layers as they are now.
+    pub(super) fn root(&self) -> Arc<Root> {
+        Arc::clone(&self.root.read())
+    }
+
+    /// Replaces the layers by what `next` makes of them.
+    pub(super) fn replace_root(&self, next: impl FnOnce(&Root) -> Root) {
+        let mut root = self.root.write();
+        let next = Arc::new(next(&root));
+        let before = std::mem::replace(&mut *root, next);
+        drop(root);
+        // Outside the lock: freeing a generation takes as long as it is large.
+        drop(before);
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("path", &self.path)
+            .field("applied", &self.applied_lsn())
+            .field("tip", &self.tip_lsn())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes a storage file under another name first, so that a crash leaves a whole one or none.
+fn create(vfs: &dyn Vfs, path: &Path, builder: &Builder) -> Result<Database> {
+    let mut name = OsString::from(path);
+    name.push(".new");
+    let new = PathBuf::from(name);
+    if vfs.exists(&new).map_err(io)? {
+        vfs.remove(&new).map_err(io)?;
+    }
+    let file = vfs.open(&new, OpenMode::CreateNew).map_err(io)?;
+    let database = guarded(|| builder.create_with_backend(WriterBackend::new(file)))?;
+    vfs.rename(&new, path).map_err(io)?;
+    if let Some(dir) = path.parent() {
+        vfs.sync_dir(dir).map_err(io)?;
+    }
+    Ok(database)
+}
+
+fn io(source: std::io::Error) -> StorageError {
+    StorageError::Io { path: None, source }
+}
+
+/// Names the file in an I/O error.
+pub(super) fn in_file(error: StorageError, path: &Path) -> StorageError {
+    match error {
+        StorageError::Io { path: None, source } => StorageError::Io {
+            path: Some(path.to_owned()),
+            source,
+        },
+        other => other,
+    }
+}
