@@ -4,22 +4,36 @@
 //! knows no clock and imports no other room. Bytes are described in FORMAT.md and never renumbered.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod change;
+pub mod compare;
 pub mod document;
+pub mod error;
 pub mod key;
+pub mod key_codec;
 pub mod lsn;
+mod number;
 pub mod row;
+pub mod row_codec;
 pub mod sql_type;
 pub mod sqlstate;
 pub mod value;
+pub mod value_codec;
 
 pub use bigdecimal::BigDecimal;
 pub use change::{Change, Record};
 pub use document::{Document, Path, PathStep};
 pub use ecow::EcoString;
+pub use error::{DecodeError, EncodeError, TextError};
 pub use key::{Direction, Key, KeyRange};
+pub use key_codec::{
+    KeyOrder, decode_key, decode_key_part, encode_key, encode_key_desc, encode_key_in, key_of,
+    key_part_len,
+};
 pub use lsn::{Lsn, StorageId};
 pub use row::{ColumnId, Row};
+pub use row_codec::{RowEncoder, RowView, encode_row};
 pub use sql_type::SqlType;
 pub use value::{Interval, Value};
+pub use value_codec::{decode_value, encode_value};

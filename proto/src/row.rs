@@ -17,7 +17,7 @@ impl ColumnId {
 }
 
 /// The values of one row. Clones are cheap and share the values.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Row(Arc<[Value]>);
 
 impl Deref for Row {
