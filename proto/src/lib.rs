@@ -14,6 +14,7 @@ pub mod key;
 pub mod key_codec;
 pub mod lsn;
 mod number;
+pub mod record_codec;
 pub mod row;
 pub mod row_codec;
 pub mod sql_type;
@@ -32,6 +33,9 @@ pub use key_codec::{
     key_part_len,
 };
 pub use lsn::{Lsn, StorageId};
+pub use record_codec::{
+    ChangeRef, RecordEncoder, RecordRef, RecordView, Section, SectionView, encode_record,
+};
 pub use row::{ColumnId, Row};
 pub use row_codec::{RowEncoder, RowView, encode_row};
 pub use sql_type::SqlType;

@@ -1,0 +1,596 @@
+//! Records as bytes: a codec byte, presence flags, a bincode envelope and up to three sections of changes.
+//!
+//! Written once, these bytes are log record, feed frame and replication unit. Reading borrows: a record opens in
+//! constant time, sections are skipped by their length, changes are decoded one by one. FORMAT.md §4.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use bincode::{BorrowDecode, Encode};
+
+use crate::change::{Change, Record};
+use crate::error::{DecodeError, EncodeError};
+use crate::key::Key;
+use crate::lsn::StorageId;
+
+/// The codec of the envelope: bincode 2.0.1, variable-width integers, little-endian. Persisted, never renumber.
+pub const CODEC_BINCODE: u8 = 1;
+
+/// No record is larger.
+const RECORD_BYTES_MAX: usize = u32::MAX as usize;
+const BINCODE: Configuration<LittleEndian, Varint, Limit<RECORD_BYTES_MAX>> =
+    bincode::config::standard().with_limit::<RECORD_BYTES_MAX>();
+
+/// Codec byte, then presence flags.
+const FLAGS_AT: usize = 1;
+/// Before each section: its length in bytes, then its number of changes, both u32 little-endian.
+const SECTION_HEAD: usize = 8;
+/// Scratch buffers are given back to the allocator beyond this.
+const SCRATCH_MAX: usize = 1 << 20;
+
+/// A section of a record. Its place is the bit of its presence flag. Persisted, never renumber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Section {
+    /// Rows of tables and of the catalog.
+    Base = 0,
+    /// Rows of materialised views.
+    Derived = 1,
+    /// Index entries and operator state.
+    State = 2,
+}
+
+impl Section {
+    /// All sections in the order they stand in.
+    pub const ALL: [Self; 3] = [Self::Base, Self::Derived, Self::State];
+
+    const fn flag(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+#[derive(Encode, BorrowDecode)]
+struct Envelope<'b> {
+    commit_time_us: i64,
+    principal: &'b str,
+}
+
+#[derive(Encode, BorrowDecode)]
+struct WireChange<'b> {
+    storage: u32,
+    schema_version: u32,
+    key: &'b [u8],
+    before: Option<&'b [u8]>,
+    after: Option<&'b [u8]>,
+}
+
+/// A [`Change`] whose bytes are someone else's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangeRef<'b> {
+    /// Which keyspace.
+    pub storage: StorageId,
+    /// The schema version of the storage's object.
+    pub schema_version: u32,
+    /// The row's key.
+    pub key: &'b [u8],
+    /// Encoded row before the commit.
+    pub before: Option<&'b [u8]>,
+    /// Encoded row after the commit.
+    pub after: Option<&'b [u8]>,
+}
+
+impl ChangeRef<'_> {
+    /// The change with bytes of its own.
+    #[must_use]
+    pub fn to_change(&self) -> Change {
+        Change {
+            storage: self.storage,
+            schema_version: self.schema_version,
+            key: Key::from(self.key),
+            before: self.before.map(Arc::from),
+            after: self.after.map(Arc::from),
+        }
+    }
+}
+
+impl<'b> From<&'b Change> for ChangeRef<'b> {
+    fn from(change: &'b Change) -> Self {
+        Self {
+            storage: change.storage,
+            schema_version: change.schema_version,
+            key: &change.key,
+            before: change.before.as_deref(),
+            after: change.after.as_deref(),
+        }
+    }
+}
+
+/// What [`encode_record`] encodes: sections that are `None` are absent from the record, not empty.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RecordRef<'r> {
+    /// Commit time in microseconds since 1970-01-01 UTC.
+    pub commit_time_us: i64,
+    /// Who committed; empty for the embedding program.
+    pub principal: &'r str,
+    /// Rows of tables and of the catalog.
+    pub base: Option<&'r [Change]>,
+    /// Rows of materialised views.
+    pub derived: Option<&'r [Change]>,
+    /// Index entries and operator state.
+    pub state: Option<&'r [Change]>,
+}
+
+impl<'r> From<&'r Record> for RecordRef<'r> {
+    fn from(record: &'r Record) -> Self {
+        Self {
+            commit_time_us: record.commit_time_us,
+            principal: &record.principal,
+            base: Some(&record.base),
+            derived: Some(&record.derived),
+            state: Some(&record.state),
+        }
+    }
+}
+
+thread_local! {
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The bytes of a record, in one allocation.
+///
+/// # Errors
+/// If they would be more than 4 GiB.
+pub fn encode_record(record: RecordRef<'_>) -> Result<Arc<[u8]>, EncodeError> {
+    let mut encoder =
+        RecordEncoder::with_scratch(SCRATCH.take(), record.commit_time_us, record.principal)?;
+    let sections = [record.base, record.derived, record.state];
+    for (section, changes) in Section::ALL.into_iter().zip(sections) {
+        if let Some(changes) = changes {
+            encoder.section(section);
+            for change in changes {
+                encoder.change(ChangeRef::from(change))?;
+            }
+        }
+    }
+    let bytes = Arc::from(encoder.finish()?);
+    let scratch = encoder.bytes;
+    if scratch.capacity() <= SCRATCH_MAX {
+        SCRATCH.set(scratch);
+    }
+    Ok(bytes)
+}
+
+/// Encodes a record change by change, for callers whose changes are not in slices.
+#[derive(Debug)]
+pub struct RecordEncoder {
+    bytes: Vec<u8>,
+    /// Where the head of the open section is, and how many changes it has.
+    open: Option<(usize, u32)>,
+}
+
+impl RecordEncoder {
+    /// Begins a record.
+    ///
+    /// # Errors
+    /// If the principal is longer than 4 GiB.
+    pub fn new(commit_time_us: i64, principal: &str) -> Result<Self, EncodeError> {
+        Self::with_scratch(Vec::new(), commit_time_us, principal)
+    }
+
+    fn with_scratch(
+        mut bytes: Vec<u8>,
+        commit_time_us: i64,
+        principal: &str,
+    ) -> Result<Self, EncodeError> {
+        bytes.clear();
+        bytes.extend([CODEC_BINCODE, 0]);
+        let mut encoder = Self { bytes, open: None };
+        encoder.put(Envelope {
+            commit_time_us,
+            principal,
+        })?;
+        Ok(encoder)
+    }
+
+    /// Opens a section; changes that follow belong to it. Sections come in the order of [`Section::ALL`].
+    ///
+    /// # Panics
+    /// If the section, or one after it, was opened before.
+    pub fn section(&mut self, section: Section) {
+        self.close();
+        if let Some(flags) = self.bytes.get_mut(FLAGS_AT) {
+            assert!(
+                *flags < section.flag(),
+                "sections of a record are written once and in order"
+            );
+            *flags |= section.flag();
+        }
+        self.open = Some((self.bytes.len(), 0));
+        self.bytes.extend([0; SECTION_HEAD]);
+    }
+
+    /// Appends a change to the open section.
+    ///
+    /// # Errors
+    /// If the record becomes larger than 4 GiB.
+    ///
+    /// # Panics
+    /// If no section is open, or the change has neither image.
+    pub fn change(&mut self, change: ChangeRef<'_>) -> Result<(), EncodeError> {
+        assert!(
+            change.before.is_some() || change.after.is_some(),
+            "a change has an image"
+        );
+        match &mut self.open {
+            Some((_, count)) => *count = count.checked_add(1).ok_or(EncodeError::TooLarge)?,
+            None => panic!("a change stands in a section"),
+        }
+        self.put(WireChange {
+            storage: change.storage.0,
+            schema_version: change.schema_version,
+            key: change.key,
+            before: change.before,
+            after: change.after,
+        })
+    }
+
+    /// The bytes of the record.
+    ///
+    /// # Errors
+    /// If they are more than 4 GiB.
+    pub fn finish(&mut self) -> Result<&[u8], EncodeError> {
+        self.close();
+        if self.bytes.len() > RECORD_BYTES_MAX {
+            return Err(EncodeError::TooLarge);
+        }
+        Ok(&self.bytes)
+    }
+
+    fn close(&mut self) {
+        if let Some((head, count)) = self.open.take()
+            && let Some(len) = self.bytes.len().checked_sub(head + SECTION_HEAD)
+            && let Some(head) = self.bytes.get_mut(head..head + SECTION_HEAD)
+        {
+            // A section beyond 4 GiB is refused by `finish`.
+            let len = u32::try_from(len).unwrap_or(u32::MAX);
+            head.copy_from_slice(&(u64::from(len) | u64::from(count) << 32).to_le_bytes());
+        }
+    }
+
+    fn put(&mut self, item: impl Encode) -> Result<(), EncodeError> {
+        bincode::encode_into_writer(item, Appender(&mut self.bytes), BINCODE)
+            .map_err(|_| EncodeError::TooLarge)
+    }
+}
+
+struct Appender<'v>(&'v mut Vec<u8>);
+
+impl bincode::enc::write::Writer for Appender<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A record read in place.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordView<'b> {
+    commit_time_us: i64,
+    principal: &'b str,
+    sections: [Option<SectionView<'b>>; 3],
+}
+
+impl<'b> RecordView<'b> {
+    /// Opens the bytes of a record: reads its envelope and where its sections are.
+    ///
+    /// # Errors
+    /// If the envelope is damaged or of an unknown codec. Damage inside sections is found when they are read.
+    pub fn decode(bytes: &'b [u8]) -> Result<Self, DecodeError> {
+        let (codec, flags) = match bytes {
+            [codec, flags, ..] => (*codec, *flags),
+            _ => {
+                return Err(DecodeError::Truncated {
+                    offset: bytes.len(),
+                    expected: "the codec and flags of a record",
+                });
+            }
+        };
+        if codec != CODEC_BINCODE {
+            return Err(DecodeError::UnknownVersion {
+                offset: 0,
+                found: codec,
+                expected: "record codec",
+            });
+        }
+        if flags > 7 {
+            return Err(DecodeError::UnknownVersion {
+                offset: FLAGS_AT,
+                found: flags,
+                expected: "set of record flags",
+            });
+        }
+        let mut at = FLAGS_AT + 1;
+        let envelope: Envelope<'b> = take(bytes, &mut at, 0, "the envelope of a record")?;
+        let mut sections = [None; 3];
+        for (section, slot) in Section::ALL.into_iter().zip(&mut sections) {
+            if flags & section.flag() != 0 {
+                *slot = Some(SectionView::open(bytes, &mut at)?);
+            }
+        }
+        if at < bytes.len() {
+            return Err(DecodeError::Trailing { offset: at });
+        }
+        Ok(Self {
+            commit_time_us: envelope.commit_time_us,
+            principal: envelope.principal,
+            sections,
+        })
+    }
+
+    /// Commit time in microseconds since 1970-01-01 UTC.
+    #[must_use]
+    pub const fn commit_time_us(&self) -> i64 {
+        self.commit_time_us
+    }
+
+    /// Who committed; empty for the embedding program.
+    #[must_use]
+    pub const fn principal(&self) -> &'b str {
+        self.principal
+    }
+
+    /// A section, if the record has it.
+    #[must_use]
+    pub const fn section(&self, section: Section) -> Option<SectionView<'b>> {
+        let [base, derived, state] = self.sections;
+        match section {
+            Section::Base => base,
+            Section::Derived => derived,
+            Section::State => state,
+        }
+    }
+
+    /// The changes of a section; none if it is absent.
+    #[must_use]
+    pub fn changes(&self, section: Section) -> Changes<'b> {
+        self.section(section)
+            .map_or_else(Changes::none, |section| section.iter())
+    }
+
+    /// The record with bytes of its own; absent sections come out empty.
+    ///
+    /// # Errors
+    /// If a change is damaged.
+    pub fn to_record(&self) -> Result<Record, DecodeError> {
+        let owned = |section| {
+            self.changes(section)
+                .map(|change| change.map(|change| change.to_change()))
+                .collect::<Result<Vec<Change>, DecodeError>>()
+        };
+        Ok(Record {
+            commit_time_us: self.commit_time_us,
+            principal: self.principal.to_owned(),
+            base: owned(Section::Base)?,
+            derived: owned(Section::Derived)?,
+            state: owned(Section::State)?,
+        })
+    }
+}
+
+/// One section of a record read in place.
+#[derive(Clone, Copy, Debug)]
+pub struct SectionView<'b> {
+    bytes: &'b [u8],
+    count: u32,
+    base: usize,
+}
+
+impl<'b> SectionView<'b> {
+    fn open(record: &'b [u8], at: &mut usize) -> Result<Self, DecodeError> {
+        let expected = "a section of a record";
+        let truncated = DecodeError::Truncated {
+            offset: *at,
+            expected,
+        };
+        let rest = record.get(*at..).ok_or(truncated)?;
+        let (head, rest) = rest.split_first_chunk::<SECTION_HEAD>().ok_or(truncated)?;
+        let head = u64::from_le_bytes(*head);
+        let (len, count) = (head as u32, (head >> 32) as u32);
+        let bytes = usize::try_from(len)
+            .ok()
+            .and_then(|len| rest.get(..len))
+            .ok_or(truncated)?;
+        let base = *at + SECTION_HEAD;
+        *at = base + bytes.len();
+        Ok(Self { bytes, count, base })
+    }
+
+    /// How many changes the section says it has.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Its changes in order.
+    #[must_use]
+    pub const fn iter(&self) -> Changes<'b> {
+        Changes {
+            bytes: self.bytes,
+            at: 0,
+            left: self.count,
+            base: self.base,
+        }
+    }
+}
+
+impl<'b> IntoIterator for SectionView<'b> {
+    type Item = Result<ChangeRef<'b>, DecodeError>;
+    type IntoIter = Changes<'b>;
+    fn into_iter(self) -> Changes<'b> {
+        self.iter()
+    }
+}
+
+/// The changes of a section, decoded one by one; ends after the first damaged one.
+#[derive(Clone, Debug)]
+pub struct Changes<'b> {
+    bytes: &'b [u8],
+    at: usize,
+    left: u32,
+    base: usize,
+}
+
+impl<'b> Changes<'b> {
+    const fn none() -> Self {
+        Self {
+            bytes: &[],
+            at: 0,
+            left: 0,
+            base: 0,
+        }
+    }
+
+    fn read(&mut self) -> Result<ChangeRef<'b>, DecodeError> {
+        let start = self.at;
+        let wire: WireChange<'b> = take(self.bytes, &mut self.at, self.base, "a change")?;
+        if wire.before.is_none() && wire.after.is_none() {
+            return Err(DecodeError::Invalid {
+                offset: self.base + start,
+                expected: "a change with an image",
+            });
+        }
+        Ok(ChangeRef {
+            storage: StorageId(wire.storage),
+            schema_version: wire.schema_version,
+            key: wire.key,
+            before: wire.before,
+            after: wire.after,
+        })
+    }
+}
+
+impl<'b> Iterator for Changes<'b> {
+    type Item = Result<ChangeRef<'b>, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            if self.at < self.bytes.len() {
+                let offset = self.base + self.at;
+                self.at = self.bytes.len();
+                return Some(Err(DecodeError::Trailing { offset }));
+            }
+            return None;
+        }
+        self.left -= 1;
+        let change = self.read();
+        if change.is_err() {
+            self.left = 0;
+            self.at = self.bytes.len();
+        }
+        Some(change)
+    }
+}
+
+/// Decodes one bincode item at `at`. `base`: where `bytes` begin in the record, for errors.
+fn take<'b, T: BorrowDecode<'b, ()>>(
+    bytes: &'b [u8],
+    at: &mut usize,
+    base: usize,
+    expected: &'static str,
+) -> Result<T, DecodeError> {
+    let rest = bytes.get(*at..).unwrap_or_default();
+    match bincode::borrow_decode_from_slice(rest, BINCODE) {
+        Ok((item, len)) => {
+            *at += len;
+            Ok(item)
+        }
+        Err(bincode::error::DecodeError::UnexpectedEnd { .. }) => Err(DecodeError::Truncated {
+            offset: base + bytes.len(),
+            expected,
+        }),
+        Err(_) => Err(DecodeError::Invalid {
+            offset: base + *at,
+            expected,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(storage: u32, before: Option<&[u8]>, after: Option<&[u8]>) -> Change {
+        Change {
+            storage: StorageId(storage),
+            schema_version: 3,
+            key: Key::from(&[1, 2, 3][..]),
+            before: before.map(Arc::from),
+            after: after.map(Arc::from),
+        }
+    }
+
+    fn sample() -> Record {
+        Record {
+            commit_time_us: 1_700_000_000_000_000,
+            principal: "ann".into(),
+            base: vec![
+                change(1, None, Some(b"row")),
+                change(300, Some(b"old"), Some(&[7; 300])),
+            ],
+            derived: vec![],
+            state: vec![change(70_000, Some(b""), None)],
+        }
+    }
+
+    #[test]
+    fn records_come_back_and_sections_may_be_absent() {
+        let record = sample();
+        let bytes = encode_record(RecordRef::from(&record)).unwrap();
+        let view = RecordView::decode(&bytes).unwrap();
+        assert_eq!(view.to_record().unwrap(), record);
+        assert_eq!(view.section(Section::Derived).unwrap().len(), 0);
+
+        let only_base = RecordRef {
+            derived: None,
+            state: None,
+            ..RecordRef::from(&record)
+        };
+        let bytes = encode_record(only_base).unwrap();
+        let view = RecordView::decode(&bytes).unwrap();
+        assert!(view.section(Section::State).is_none());
+        assert_eq!(view.changes(Section::State).count(), 0);
+        assert_eq!(view.changes(Section::Base).count(), 2);
+    }
+
+    #[test]
+    fn a_record_cut_anywhere_is_an_error() {
+        let bytes = encode_record(RecordRef::from(&sample())).unwrap();
+        for len in 0..bytes.len() {
+            let whole = RecordView::decode(&bytes[..len]).and_then(|view| view.to_record());
+            assert!(whole.is_err(), "cut to {len}");
+        }
+    }
+
+    #[test]
+    fn damage_never_panics_and_never_loops() {
+        let bytes = encode_record(RecordRef::from(&sample())).unwrap();
+        for place in 0..bytes.len() {
+            for flip in 1..=255 {
+                let mut damaged = bytes.to_vec();
+                damaged[place] ^= flip;
+                if let Ok(view) = RecordView::decode(&damaged) {
+                    for section in Section::ALL {
+                        assert!(view.changes(section).count() <= bytes.len());
+                    }
+                }
+            }
+        }
+    }
+}
