@@ -41,7 +41,7 @@ impl Store {
     }
 
     /// Whether any key of `range` was written by a commit after `lsn`: constant time if the storage was not
-    /// written since, else as long as the range is in memory.
+    /// written since, else as long as what was written since, or, where that is much, as the range in memory.
     pub fn range_changed_after(&self, id: StorageId, range: &KeyRange, lsn: Lsn) -> Changed {
         let root = self.root();
         let in_memory = root.generations().any(|generation| {

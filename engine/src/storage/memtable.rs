@@ -3,8 +3,8 @@
 //! Versions nobody can ask for are dropped as newer ones arrive (see `live`); the newest always stays, for it
 //! is also the history that conflict checks read. It knows nothing of other layers. Next door: `generation`.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +26,8 @@ const KEY_INLINE: usize = 24;
 const ARC_BYTES: usize = 16;
 /// Versions of one key from which on the gaps between live snapshots are looked at.
 const PRUNE_FROM: usize = 8;
+/// Last changes a table remembers in their order.
+const RECENT_MAX: usize = 4096;
 
 /// What a key held from `lsn` on.
 #[derive(Debug)]
@@ -113,8 +115,40 @@ fn version_bytes(version: &Version) -> isize {
     size_of::<Version>().cast_signed() + cell_bytes(&version.cell)
 }
 
-/// The ordered rows of a memtable.
-pub(super) type Rows = BTreeMap<Key, Versions>;
+/// The ordered rows of a memtable, and its last changes in the order they came.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    map: BTreeMap<Key, Versions>,
+    /// Every change after `recent_after`, oldest first: a range check of a short transaction looks at what
+    /// was written since, not at all that lies in the range.
+    recent: VecDeque<(Lsn, Key)>,
+    recent_after: Lsn,
+}
+
+impl Rows {
+    fn note_change(&mut self, lsn: Lsn, key: Key) {
+        if self.recent.len() >= RECENT_MAX
+            && let Some((oldest, _)) = self.recent.pop_front()
+        {
+            self.recent_after = oldest;
+        }
+        self.recent.push_back((lsn, key));
+    }
+
+    fn changed_after(&self, range: &KeyRange, lsn: Lsn) -> bool {
+        if lsn >= self.recent_after {
+            let since = self.recent.iter().rev();
+            return since
+                .take_while(|(at, _)| *at > lsn)
+                .any(|(_, key)| range.contains(key));
+        }
+        !range.is_empty()
+            && self
+                .map
+                .range::<[u8], _>((bound(&range.lo), bound(&range.hi)))
+                .any(|(_, versions)| versions.last() > lsn)
+    }
+}
 
 /// One storage in one generation.
 #[derive(Debug)]
@@ -157,28 +191,24 @@ impl MemTable {
             return None;
         }
         let rows = self.rows.read();
-        Some(rows.get(key)?.at(lsn)?.cell.clone())
+        Some(rows.map.get(key)?.at(lsn)?.cell.clone())
     }
 
     /// When `key` was last written.
     pub(super) fn key_last(&self, key: &[u8]) -> Option<Lsn> {
-        self.rows.read().get(key).map(Versions::last)
+        self.rows.read().map.get(key).map(Versions::last)
     }
 
     /// Whether any key of a range was written after `lsn`.
     pub(super) fn range_changed_after(&self, range: &KeyRange, lsn: Lsn) -> bool {
-        !range.is_empty()
-            && self
-                .rows
-                .read()
-                .range::<[u8], _>((bound(&range.lo), bound(&range.hi)))
-                .any(|(_, versions)| versions.last() > lsn)
+        self.rows.read().changed_after(range, lsn)
     }
 
     /// Every key and when it was last written, in order.
     pub(super) fn key_lasts(&self) -> Box<[(Key, Lsn)]> {
         let rows = self.rows.read();
-        rows.iter()
+        rows.map
+            .iter()
             .map(|(key, versions)| (key.clone(), versions.last()))
             .collect()
     }
@@ -193,7 +223,7 @@ impl MemTable {
         mut visit: impl FnMut(&Key, &Versions) -> std::ops::ControlFlow<()>,
     ) {
         let rows = self.rows.read();
-        let mut range = rows.range::<[u8], _>((bound(lo), bound(hi)));
+        let mut range = rows.map.range::<[u8], _>((bound(lo), bound(hi)));
         while let Some((key, versions)) = if reverse {
             range.next_back()
         } else {
@@ -215,7 +245,8 @@ pub(super) fn put(
     floor: Lsn,
     live: &Live,
 ) -> isize {
-    match rows.entry(key) {
+    rows.note_change(lsn, key.clone());
+    match rows.map.entry(key) {
         Entry::Occupied(mut entry) => entry.get_mut().push(lsn, cell, floor, live),
         Entry::Vacant(entry) => {
             let key_bytes = match entry.key().len() {
@@ -245,7 +276,7 @@ mod tests {
     #[test]
     fn hot_key_keeps_only_versions_that_live_snapshots_need() {
         let live = Live::new(Lsn(0));
-        let mut rows = Rows::new();
+        let mut rows = Rows::default();
         let key = Key::from(&b"k"[..]);
         put(
             &mut rows,
@@ -272,7 +303,7 @@ mod tests {
             live.advance_tip(Lsn(lsn));
             live.set_visible(Lsn(lsn));
         }
-        let versions = rows.get(&key).unwrap();
+        let versions = rows.map.get(&key).unwrap();
         assert!(versions.len() <= PRUNE_FROM, "{}", versions.len());
         assert_eq!(versions.at(held).unwrap().cell, value(1));
         assert!(bytes < 1000, "{bytes}");
@@ -286,20 +317,20 @@ mod tests {
             live.floor(),
             &live,
         );
-        assert_eq!(rows.get(&key).unwrap().len(), 2);
+        assert_eq!(rows.map.get(&key).unwrap().len(), 2);
     }
 
     #[test]
     fn second_write_at_one_lsn_replaces_the_first() {
         let live = Live::new(Lsn(0));
-        let mut rows = Rows::new();
+        let mut rows = Rows::default();
         let key = Key::from(&b"k"[..]);
         put(&mut rows, key.clone(), Lsn(1), value(1), Lsn(0), &live);
         assert_eq!(
             put(&mut rows, key.clone(), Lsn(1), value(2), Lsn(0), &live),
             0
         );
-        let versions = rows.get(&key).unwrap();
+        let versions = rows.map.get(&key).unwrap();
         assert_eq!(
             (versions.len(), versions.at(Lsn(1)).unwrap().cell.clone()),
             (1, value(2))

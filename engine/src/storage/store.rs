@@ -107,6 +107,7 @@ pub struct Store {
     pub(super) gauge: Arc<AtomicIsize>,
     pub(super) settings: StoreSettings,
     pub(super) path: PathBuf,
+    repaired: bool,
     pub(super) file: File,
 }
 
@@ -116,16 +117,21 @@ impl Store {
     /// # Errors
     /// I/O, damage, or a file of a later version.
     pub fn open(vfs: Arc<dyn Vfs>, path: &Path, settings: StoreSettings) -> Result<Self> {
+        let repaired = Arc::new(AtomicBool::new(false));
         let open = || {
             let mut builder = Builder::new();
             builder.set_cache_size(settings.cache_bytes);
+            let repairing = Arc::clone(&repaired);
+            builder.set_repair_callback(move |_| repairing.store(true, Ordering::Relaxed));
             let database = if vfs.exists(path).map_err(io)? {
                 let file = vfs.open(path, OpenMode::ReadWrite).map_err(io)?;
                 guarded(|| builder.create_with_backend(WriterBackend::new(file)))?
             } else {
                 create(&*vfs, path, &builder)?
             };
-            Self::with_file(File::Writer(database), path, settings)
+            let mut store = Self::with_file(File::Writer(database), path, settings)?;
+            store.repaired = repaired.load(Ordering::Relaxed);
+            Ok(store)
         };
         open().map_err(|error| in_file(error, path))
     }
@@ -174,6 +180,7 @@ impl Store {
             gauge,
             settings,
             path: path.to_owned(),
+            repaired: false,
             file,
         })
     }
@@ -199,6 +206,12 @@ impl Store {
     #[must_use]
     pub fn applied_lsn(&self) -> Lsn {
         self.root.read().base.applied()
+    }
+
+    /// Whether opening had to read the whole file, since it was not left by a checkpoint or a clean close.
+    #[must_use]
+    pub fn was_repaired(&self) -> bool {
+        self.repaired
     }
 
     /// The last commit applied, in memory or in the file.

@@ -1,0 +1,92 @@
+//! Damaged bytes in the file become errors that name the place; never other values, never a panic.
+
+use tailwater_wal::vfs::{OpenMode, Vfs};
+
+use super::*;
+use crate::storage::StorageError;
+
+/// A file with rows, and where in it `needle` stands.
+fn file_with_rows(needle: &[u8]) -> (MemoryVfs, Vec<usize>) {
+    let vfs = new_vfs();
+    let store = open(&vfs);
+    let value = |n: u32| format!("value-of-{n:05}-{}", "x".repeat(80));
+    let lsn = commit(
+        &store,
+        (0..500).map(|n| put(7, &format!("key{n:05}"), &value(n))),
+    );
+    store.checkpoint(lsn, &[]).unwrap();
+    store.close().unwrap();
+    let file = vfs.open(path(), OpenMode::Read).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    let places = bytes
+        .windows(needle.len())
+        .enumerate()
+        .filter(|(_, window)| *window == needle)
+        .map(|(at, _)| at)
+        .collect();
+    (vfs, places)
+}
+
+fn flip(vfs: &MemoryVfs, at: usize) {
+    let file = vfs.open(path(), OpenMode::ReadWrite).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at as u64).unwrap();
+    file.write_all_at(&[byte[0] ^ 4], at as u64).unwrap();
+}
+
+#[test]
+fn a_damaged_value_names_storage_and_key() {
+    let (vfs, places) = file_with_rows(b"value-of-00042");
+    assert!(!places.is_empty());
+    for at in places {
+        flip(&vfs, at + 3);
+    }
+    let store = open(&vfs);
+    let snapshot = store.snapshot_visible();
+    assert!(snapshot.get(StorageId(7), b"key00041").unwrap().is_some());
+    let assert_names_it = |error: StorageError| match error {
+        StorageError::Corrupted { storage, key, .. } => {
+            assert_eq!(storage, Some(StorageId(7)));
+            assert_eq!(key, Some(Key::from(&b"key00042"[..])));
+        }
+        other => panic!("{other}"),
+    };
+    assert_names_it(snapshot.get(StorageId(7), b"key00042").unwrap_err());
+    let mut scan = snapshot.scan(StorageId(7), KeyRange::all(), Direction::Forward);
+    let mut rows = 0;
+    let error = loop {
+        match scan.next() {
+            Ok(row) => assert!(row.is_some()),
+            Err(error) => break error,
+        }
+        rows += 1;
+    };
+    assert_eq!(rows, 42);
+    assert_names_it(error);
+    assert_eq!(scan.next().unwrap(), None, "a scan ends with its error");
+}
+
+#[test]
+fn a_damaged_key_never_gives_a_row_to_another_key() {
+    let (vfs, places) = file_with_rows(b"key00042");
+    for at in places {
+        flip(&vfs, at + 7);
+    }
+    let store = open(&vfs);
+    let snapshot = store.snapshot_visible();
+    // The flipped byte makes it `key00046`, of which there are two now.
+    for n in 0..500 {
+        let key = format!("key{n:05}");
+        match snapshot.get(StorageId(7), key.as_bytes()) {
+            Ok(Some(value)) => {
+                let expected = format!("value-of-{n:05}");
+                assert!(value.starts_with(expected.as_bytes()), "{key}");
+            }
+            Ok(None) => assert_eq!(n, 42),
+            Err(error) => assert_eq!(error.sqlstate(), "XX001", "{error}"),
+        }
+    }
+    let scan = snapshot.scan(StorageId(7), KeyRange::all(), Direction::Forward);
+    assert!(scan.into_iter().any(|row| row.is_err()));
+}
