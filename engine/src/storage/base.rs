@@ -4,7 +4,7 @@
 //! a damaged page becomes `Corrupted`. It never writes. Next door: `scan`, which lays the memtables over it.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::RwLock;
 use redb::{
     OwnedRange, ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, TableError,
+    TableHandle,
 };
 use tailwater_proto::{Key, Lsn, StorageId};
 use tailwater_wal::checksum;
@@ -41,6 +42,12 @@ pub(super) fn meta_definition() -> Definition<'static> {
 /// The name of a storage's table; persisted.
 pub(super) fn table_name(id: StorageId) -> String {
     format!("s{:08x}", id.0)
+}
+
+/// The storage a table is of; `None` for the meta table.
+fn table_storage(name: &str) -> Option<StorageId> {
+    let digits = name.strip_prefix('s').filter(|digits| digits.len() == 8)?;
+    u32::from_str_radix(digits, 16).ok().map(StorageId)
 }
 
 /// A storage's table.
@@ -187,6 +194,18 @@ impl Base {
         let at = tables.partition_point(|(other, _)| *other < id);
         tables.insert(at, (id, table.clone()));
         Ok(table)
+    }
+
+    /// The storages that have a table, ascending.
+    pub(super) fn storages(&self) -> Result<BTreeSet<StorageId>> {
+        self.guarded(|| {
+            let tables = self.transaction.list_tables()?;
+            Ok::<_, redb::StorageError>(
+                tables
+                    .filter_map(|table| table_storage(table.name()))
+                    .collect(),
+            )
+        })
     }
 
     /// The value under `key`.

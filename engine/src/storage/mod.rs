@@ -14,6 +14,7 @@ mod history;
 mod live;
 mod memtable;
 mod scan;
+mod scrub;
 mod snapshot;
 mod store;
 
@@ -24,5 +25,6 @@ pub use checkpoint::CheckpointReport;
 pub use conflict::Changed;
 pub use error::{Result, StorageError};
 pub use scan::Scan;
+pub use scrub::ScrubReport;
 pub use snapshot::Snapshot;
 pub use store::{Store, StoreSettings, StoreStats, Write};

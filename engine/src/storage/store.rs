@@ -32,7 +32,6 @@ pub type Write = (StorageId, Key, Option<Arc<[u8]>>);
 
 /// How much memory a store may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct StoreSettings {
     /// Pages of the storage file kept in memory, bytes. Default 64 MiB.
     pub cache_bytes: usize,

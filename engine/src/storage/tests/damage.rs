@@ -64,6 +64,7 @@ fn a_damaged_value_names_storage_and_key() {
     };
     assert_eq!(rows, 42);
     assert_names_it(error);
+    assert_names_it(store.scrub().unwrap_err());
     assert_eq!(scan.next().unwrap(), None, "a scan ends with its error");
 }
 
@@ -89,4 +90,15 @@ fn a_damaged_key_never_gives_a_row_to_another_key() {
     }
     let scan = snapshot.scan(StorageId(7), KeyRange::all(), Direction::Forward);
     assert!(scan.into_iter().any(|row| row.is_err()));
+}
+
+#[test]
+fn a_scrub_reads_every_row_of_the_file() {
+    let store = open(&new_vfs());
+    assert_eq!(store.scrub().unwrap().rows, 0);
+    commit(&store, [put(1, "a", "1"), put(0xABC, "b", "22")]);
+    store.checkpoint(Lsn(1), &[]).unwrap();
+    commit(&store, [put(3, "in memory only", "")]);
+    let report = store.scrub().unwrap();
+    assert_eq!((report.storages, report.rows, report.bytes), (2, 2, 5));
 }
