@@ -1,0 +1,17 @@
+//! SQL text in, statements out. `parser` turns a script into our own [`Statement`]s around sqlparser's
+//! queries and expressions, with a byte position in every error; `dialect` is PostgreSQL's grammar plus
+//! Genji's documents. Knows no catalog and evaluates nothing; the next door is the binder.
+
+pub mod dialect;
+pub mod error;
+mod hint;
+pub mod keywords;
+pub mod lexer;
+mod limits;
+pub mod parser;
+pub mod statement;
+
+pub use error::{SqlError, SqlResult};
+pub use lexer::{byte_offset, complete_prefix};
+pub use parser::{parse_one, parse_script};
+pub use statement::{Parsed, Statement};
