@@ -5,15 +5,22 @@
 //! text, no clock, no thread and no file: storages are seen through `store`. The engine compiles SQL into it.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod aggregate;
+pub mod aggregate_type;
+pub mod cast;
+pub mod civil;
+pub mod coerce;
 pub mod context;
 pub mod dataflow;
 pub mod error;
 pub mod expr;
 pub mod function;
+pub mod numeric;
 pub mod plan;
 pub mod store;
+mod text_interim;
 pub mod zset;
 
 pub use context::{CancelToken, Counters, ExecContext};

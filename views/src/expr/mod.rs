@@ -9,8 +9,16 @@ use tailwater_proto::{EcoString, Path, SqlType};
 pub use self::literal::Literal;
 pub use crate::function::FunctionId;
 
+pub use self::arithmetic::Typing;
+pub(crate) use self::arithmetic::{overflow, to_double, underflow};
+
+mod arithmetic;
+mod concat;
 mod eval;
+mod fold;
+mod like;
 mod literal;
+mod temporal;
 
 /// A bound scalar expression. Chains of AND and OR are flat, so depth stays small.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
