@@ -5,8 +5,22 @@
 //! Bytes on disk are described in FORMAT.md. Next door: `vfs`, the file system behind two traits.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod error;
+mod log;
+mod settings;
 pub mod sync;
 pub mod vfs;
+
+pub use error::{Error, Failure, Result};
+pub use log::dump::{Dump, DumpedFrame};
+pub use log::format::{Epoch, FrameKind};
+pub use log::group::Ticket;
+pub use log::reader::Reader;
+pub use log::recover::{OnRecord, RecoveryReport, TailCut};
+pub use log::wal::Wal;
+pub use log::writer::DurableHook;
+pub use settings::{Background, SealedReads, Settings, SyncMode};
+pub use tailwater_proto::Lsn;
 
 /// The checksum used everywhere on disk: CRC-32 (IEEE 802.3) of `bytes`.
 #[must_use]

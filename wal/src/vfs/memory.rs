@@ -35,9 +35,9 @@ pub enum Pending<'a> {
         /// The file.
         path: &'a Path,
     },
-    /// That this name now stands for another file, or for none.
+    /// The creation, removal or renaming of a file.
     Name {
-        /// The name.
+        /// The name it has now, or the one it lost.
         path: &'a Path,
     },
 }
@@ -83,6 +83,8 @@ struct Tree {
     names: BTreeMap<PathBuf, Arc<Node>>,
     /// What the names would be after a crash.
     names_synced: BTreeMap<PathBuf, Arc<Node>>,
+    /// What has been done to names since.
+    unsynced: Vec<NameChange>,
     dirs: BTreeSet<PathBuf>,
     /// Held locks and what their holder said; the number tells a lock from its successor.
     locks: BTreeMap<PathBuf, (u64, String)>,
@@ -90,6 +92,45 @@ struct Tree {
 }
 
 type Node = RwLock<Content>;
+
+/// A change of names, which a crash takes back or leaves as a whole.
+#[derive(Debug)]
+struct NameChange {
+    /// The name that is gone.
+    from: Option<PathBuf>,
+    /// The name that stands for the file now.
+    to: Option<PathBuf>,
+    node: Arc<Node>,
+}
+
+impl NameChange {
+    fn path(&self) -> &Path {
+        self.to
+            .as_deref()
+            .or(self.from.as_deref())
+            .unwrap_or(Path::new(""))
+    }
+
+    fn is_in(&self, dir: &Path) -> bool {
+        self.from
+            .iter()
+            .chain(&self.to)
+            .any(|path| path.parent() == Some(dir))
+    }
+
+    fn apply(self, names: &mut BTreeMap<PathBuf, Arc<Node>>) {
+        if let Some(from) = &self.from
+            && names
+                .get(from)
+                .is_some_and(|node| Arc::ptr_eq(node, &self.node))
+        {
+            names.remove(from);
+        }
+        if let Some(to) = self.to {
+            names.insert(to, self.node);
+        }
+    }
+}
 
 impl MemoryVfs {
     /// An empty tree without a limit.
@@ -148,30 +189,19 @@ impl MemoryVfs {
         for (path, node) in &tree.names {
             node.write().crash(path, keep);
         }
-        // A file that has lost its name may come back under its synced one.
+        // A file that has lost its name may come back under an older one.
         for (path, node) in &tree.names_synced {
             node.write().crash(path, keep);
         }
-        let Tree {
-            names,
-            names_synced,
-            ..
-        } = &mut *tree;
-        let changed: Vec<PathBuf> = names.keys().chain(names_synced.keys()).cloned().collect();
-        for path in changed {
-            let (now, then) = (names.get(&path), names_synced.get(&path));
-            let same = match (now, then) {
-                (Some(now), Some(then)) => Arc::ptr_eq(now, then),
-                (now, then) => now.is_none() && then.is_none(),
-            };
-            if !same && keep(Pending::Name { path: &path }) {
-                let now = now.cloned();
-                put(names_synced, path, now);
-            } else {
-                let then = then.cloned();
-                put(names, path, then);
+        for change in std::mem::take(&mut tree.unsynced) {
+            change.node.write().crash(change.path(), keep);
+            if keep(Pending::Name {
+                path: change.path(),
+            }) {
+                change.apply(&mut tree.names_synced);
             }
         }
+        tree.names = tree.names_synced.clone();
         let used = tree.names.values().map(|node| node.read().len()).sum();
         self.disk.used_bytes.store(used, Ordering::Relaxed);
         drop(tree);
@@ -186,13 +216,6 @@ impl MemoryVfs {
         let tree = self.disk.tree.lock();
         self.disk.check_alive(self.boot)?;
         Ok(tree)
-    }
-}
-
-fn put(names: &mut BTreeMap<PathBuf, Arc<Node>>, path: PathBuf, node: Option<Arc<Node>>) {
-    match node {
-        Some(node) => _ = names.insert(path, node),
-        None => _ = names.remove(&path),
     }
 }
 
@@ -254,6 +277,12 @@ impl Vfs for MemoryVfs {
                 }
                 let node = Arc::new(Node::default());
                 tree.names.insert(path.to_owned(), Arc::clone(&node));
+                let to = Some(path.to_owned());
+                tree.unsynced.push(NameChange {
+                    from: None,
+                    to,
+                    node: Arc::clone(&node),
+                });
                 node
             }
         };
@@ -276,6 +305,12 @@ impl Vfs for MemoryVfs {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut tree = self.tree()?;
         let node = tree.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        let change = NameChange {
+            from: Some(from.to_owned()),
+            to: Some(to.to_owned()),
+            node: Arc::clone(&node),
+        };
+        tree.unsynced.push(change);
         if let Some(replaced) = tree.names.insert(to.to_owned(), node) {
             self.disk.give_back(replaced.write().unlink());
         }
@@ -286,6 +321,11 @@ impl Vfs for MemoryVfs {
         let mut tree = self.tree()?;
         let node = tree.names.remove(path).ok_or(io::ErrorKind::NotFound)?;
         self.disk.give_back(node.write().unlink());
+        tree.unsynced.push(NameChange {
+            from: Some(path.to_owned()),
+            to: None,
+            node,
+        });
         Ok(())
     }
 
@@ -308,14 +348,13 @@ impl Vfs for MemoryVfs {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut tree = self.tree()?;
         self.disk.count_sync()?;
-        let Tree {
-            names,
-            names_synced,
-            ..
-        } = &mut *tree;
-        names_synced.retain(|path, _| path.parent() != Some(dir));
-        let there = names.iter().filter(|(path, _)| path.parent() == Some(dir));
-        names_synced.extend(there.map(|(path, node)| (path.clone(), Arc::clone(node))));
+        let changes = std::mem::take(&mut tree.unsynced);
+        let (done, rest): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|change| change.is_in(dir));
+        tree.unsynced = rest;
+        for change in done {
+            change.apply(&mut tree.names_synced);
+        }
         Ok(())
     }
 

@@ -1,0 +1,142 @@
+//! The end of the log on disk: the active segment, how far it is filled, and the step to the next one.
+//!
+//! Only the leader of a group is here. A group never spans two segments, and the next segment gets its first
+//! frame only when the one before is synced, so frames of a later segment prove those of an earlier one.
+//! Next door: `pool`, where segments come from.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::format::{FRAMES_AT, FrameHeader, FrameKind, seal};
+use super::pool::now_unix_ms;
+use super::segment::Segment;
+use super::writer::{Batch, Intent, Log};
+use crate::error::{Error, Failure};
+use crate::settings::SyncMode;
+
+/// Where groups are written.
+#[derive(Debug)]
+pub(crate) struct Output {
+    active: Arc<Segment>,
+    offset: u64,
+    /// Something is written and not synced.
+    unsynced: bool,
+    /// The next segment has been asked for.
+    asked: bool,
+}
+
+impl Output {
+    /// Output into a segment without frames.
+    pub(crate) fn new(active: Arc<Segment>) -> Self {
+        Self {
+            active,
+            offset: FRAMES_AT,
+            unsynced: false,
+            asked: false,
+        }
+    }
+
+    /// Bytes that can be written without asking the file system for more.
+    pub(crate) fn bytes_left(&self) -> u64 {
+        self.active.capacity.saturating_sub(self.offset)
+    }
+
+    /// Writes a group, and syncs as the mode and the intent say.
+    pub(crate) fn write(
+        &mut self,
+        log: &Log,
+        batch: &mut Batch,
+        intent: Intent,
+    ) -> Result<(), Arc<Failure>> {
+        let durable = log.durable_lsn();
+        if intent == Intent::Confirm {
+            let noop = FrameHeader {
+                len: 0,
+                payload_crc: crate::checksum(&[]),
+                kind: FrameKind::Noop,
+                codec: 0,
+                lsn: batch.last,
+                durable_lsn: durable,
+            };
+            noop.encode(&[], &mut batch.bytes);
+        }
+        if !batch.bytes.is_empty() {
+            self.write_frames(log, batch)?;
+        }
+        let sync = intent != Intent::AsSet || log.settings.sync == SyncMode::Commit;
+        if sync {
+            self.sync()?;
+        }
+        if !batch.bytes.is_empty() {
+            let end = self.offset + batch.bytes.len() as u64;
+            if batch.has_records {
+                self.active
+                    .publish(batch.first, batch.last, self.offset, end);
+            } else {
+                self.active.publish_end(end);
+            }
+            self.offset = end;
+        }
+        log.written.store(batch.last.0, Ordering::Release);
+        if sync {
+            log.durable.store(batch.last.0, Ordering::Release);
+            if !batch.bytes.is_empty() {
+                log.confirmed.store(durable.0, Ordering::Relaxed);
+            }
+        }
+        if !self.asked && self.offset >= self.active.capacity / 2 {
+            self.asked = true;
+            log.signals.prepare();
+        }
+        Ok(())
+    }
+
+    fn write_frames(&mut self, log: &Log, batch: &mut Batch) -> Result<(), Arc<Failure>> {
+        // A group larger than a segment gets one for itself and makes it longer.
+        let len = batch.bytes.len() as u64;
+        if self.offset > FRAMES_AT && self.offset.saturating_add(len) > self.active.capacity {
+            self.next_segment(log)?;
+        }
+        seal(&mut batch.bytes, self.active.seed, log.durable_lsn());
+        self.unsynced = true;
+        let written = self.active.file.write_all_at(&batch.bytes, self.offset);
+        written.map_err(|source| self.failed("write", source))
+    }
+
+    /// Syncs the active segment.
+    fn sync(&mut self) -> Result<(), Arc<Failure>> {
+        if self.unsynced {
+            self.active
+                .file
+                .sync_data()
+                .map_err(|source| self.failed("sync", source))?;
+            self.unsynced = false;
+        }
+        Ok(())
+    }
+
+    /// Seals the active segment and goes on with the next one.
+    pub(crate) fn next_segment(&mut self, log: &Log) -> Result<(), Arc<Failure>> {
+        let written = log.written_lsn();
+        self.sync()?;
+        log.durable.store(written.0, Ordering::Release);
+        let next = log.pool.take(written).map_err(|error| match error {
+            Error::Io(failure) => failure,
+            other => self.failed("replace", std::io::Error::other(other.to_string())),
+        })?;
+        self.active.seal(now_unix_ms());
+        log.segments.write().push_back(Arc::clone(&next));
+        self.active = next;
+        self.offset = FRAMES_AT;
+        self.asked = false;
+        Ok(())
+    }
+
+    fn failed(&self, what: &'static str, source: std::io::Error) -> Arc<Failure> {
+        Arc::new(Failure {
+            what,
+            path: self.active.path.clone(),
+            source,
+        })
+    }
+}

@@ -1,0 +1,303 @@
+//! Has the next segment ready before the writer needs it, and takes old files back.
+//!
+//! Filling a file with zeros is slow and done without a lock; turning such a file into a segment is one small
+//! write and two syncs. The order is always: header, sync, name, sync of the directory, and only then frames.
+//! So a file with a segment's name has a whole header, or is damaged. Next door: `segment`, `retention`.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tailwater_proto::Lsn;
+
+use super::format::{self, Epoch, FRAMES_AT, SegmentHeader};
+use super::segment::Segment;
+use crate::error::{Error, Result};
+use crate::settings::{Background, Settings};
+use crate::sync::Mutex;
+use crate::vfs::{OpenMode, Vfs, VfsFile};
+
+/// Bytes of a segment that is needed at once, with nothing prepared.
+const SHORT_SEGMENT_BYTES: u64 = 1 << 20;
+const ZERO_CHUNK_BYTES: usize = 1 << 20;
+
+/// Where segments come from and go to.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    vfs: Arc<dyn Vfs>,
+    dir: PathBuf,
+    database_id: [u8; 16],
+    settings: Settings,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Numbers are never used twice, in any epoch.
+    next_segment_no: u64,
+    next_spare_no: u64,
+    /// Oldest first, never empty.
+    history: Vec<Epoch>,
+    ready: Option<Arc<Segment>>,
+    spares: VecDeque<Spare>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Spare {
+    number: u64,
+    recycled: bool,
+}
+
+impl Pool {
+    pub(crate) fn new(
+        vfs: Arc<dyn Vfs>,
+        dir: &Path,
+        database_id: [u8; 16],
+        settings: Settings,
+        next_segment_no: u64,
+        history: Vec<Epoch>,
+    ) -> Self {
+        let state = State {
+            next_segment_no,
+            next_spare_no: 0,
+            history,
+            ready: None,
+            spares: VecDeque::new(),
+        };
+        Self {
+            vfs,
+            dir: dir.to_owned(),
+            database_id,
+            settings,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Takes over the spare files found in the directory; removes those of another size.
+    pub(crate) fn adopt(&self, names: &[String]) -> Result<()> {
+        let mut state = self.state.lock();
+        for (name, number) in names
+            .iter()
+            .filter_map(|n| Some((n, format::parse_spare_name(n)?)))
+        {
+            state.next_spare_no = state.next_spare_no.max(number + 1);
+            let path = self.dir.join(name);
+            let file = self.vfs.open(&path, OpenMode::Read);
+            let len = file
+                .and_then(|file| file.len())
+                .map_err(|e| Error::io("open", &path, e))?;
+            if len == self.settings.segment_bytes && !self.enough(&state) {
+                // What it held is not known any more.
+                state.spares.push_back(Spare {
+                    number,
+                    recycled: true,
+                });
+            } else {
+                self.remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn enough(&self, state: &State) -> bool {
+        state.spares.len() >= self.settings.spare_segments + usize::from(state.ready.is_none())
+    }
+
+    pub(crate) fn history(&self) -> Vec<Epoch> {
+        self.state.lock().history.clone()
+    }
+
+    /// Bytes that are prepared and wait.
+    pub(crate) fn prepared_bytes(&self) -> u64 {
+        let state = self.state.lock();
+        let ready = state.ready.as_ref().map_or(0, |segment| segment.capacity);
+        ready + state.spares.len() as u64 * self.settings.segment_bytes
+    }
+
+    /// The segment to go on with: prepared, or made now. All records up to `after_lsn` are durable.
+    pub(crate) fn take(&self, after_lsn: Lsn) -> Result<Arc<Segment>> {
+        let mut state = self.state.lock();
+        if let Some(ready) = state.ready.take() {
+            return Ok(ready);
+        }
+        if state.spares.is_empty() {
+            let bytes = match self.settings.background {
+                Background::Threads => SHORT_SEGMENT_BYTES.min(self.settings.segment_bytes),
+                Background::Caller => self.settings.segment_bytes,
+            };
+            let number = state.next_spare_no;
+            state.next_spare_no += 1;
+            self.fill(number, bytes)?;
+            state.spares.push_back(Spare {
+                number,
+                recycled: false,
+            });
+        }
+        self.make(&mut state, after_lsn)
+    }
+
+    /// Fills spare files and makes the next segment ready. `durable` tells what is durable by then.
+    pub(crate) fn prepare(&self, durable: impl Fn() -> Lsn) -> Result<()> {
+        loop {
+            let mut state = self.state.lock();
+            if self.enough(&state) {
+                if state.ready.is_none() {
+                    state.ready = Some(self.make(&mut state, durable())?);
+                }
+                return Ok(());
+            }
+            let number = state.next_spare_no;
+            state.next_spare_no += 1;
+            drop(state);
+            self.fill(number, self.settings.segment_bytes)?;
+            self.state.lock().spares.push_back(Spare {
+                number,
+                recycled: false,
+            });
+        }
+    }
+
+    /// Begins an epoch: segments prepared under the old one go back.
+    pub(crate) fn begin_epoch(&self, first_lsn: Lsn) -> Result<u32> {
+        let mut state = self.state.lock();
+        let number = state.history.last().map_or(0, |epoch| epoch.number) + 1;
+        state.history.push(Epoch { number, first_lsn });
+        if let Some(ready) = state.ready.take() {
+            self.give_back(&mut state, ready)?;
+        }
+        Ok(number)
+    }
+
+    /// Takes a segment back that nobody needs. A file that someone still reads is removed, not reused.
+    pub(crate) fn recycle(&self, segment: Arc<Segment>) -> Result<()> {
+        self.give_back(&mut self.state.lock(), segment)
+    }
+
+    fn give_back(&self, state: &mut State, segment: Arc<Segment>) -> Result<()> {
+        let path = segment.path.clone();
+        // With the last reference goes the map of the file, if there was one.
+        let unread = Arc::into_inner(segment);
+        let len = match &unread {
+            Some(segment) => segment
+                .file
+                .len()
+                .map_err(|e| segment.failed("measure", e))?,
+            None => 0,
+        };
+        drop(unread);
+        if len != self.settings.segment_bytes || self.enough(state) {
+            return self.remove(&path);
+        }
+        let number = state.next_spare_no;
+        state.next_spare_no += 1;
+        let spare = self.dir.join(format::spare_name(number));
+        self.vfs
+            .rename(&path, &spare)
+            .map_err(|e| Error::io("rename", &path, e))?;
+        // Before its header is overwritten the old name must be gone for good.
+        self.sync_dir()?;
+        state.spares.push_back(Spare {
+            number,
+            recycled: true,
+        });
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        self.vfs
+            .remove(path)
+            .map_err(|e| Error::io("remove", path, e))?;
+        self.sync_dir()
+    }
+
+    pub(crate) fn sync_dir(&self) -> Result<()> {
+        self.vfs
+            .sync_dir(&self.dir)
+            .map_err(|e| Error::io("sync", &self.dir, e))
+    }
+
+    /// Makes a file of zeros that really occupies its bytes.
+    fn fill(&self, number: u64, bytes: u64) -> Result<()> {
+        let path = self.dir.join(format::spare_name(number));
+        let filled = self.vfs.open(&path, OpenMode::CreateNew).and_then(|file| {
+            zero(file.as_ref(), bytes)?;
+            file.sync_data()
+        });
+        filled.map_err(|e| {
+            // On a full disk the half file would only stand in the way.
+            _ = self.vfs.remove(&path);
+            Error::io("fill", &path, e)
+        })
+    }
+
+    /// Makes a spare file the next segment.
+    fn make(&self, state: &mut State, after_lsn: Lsn) -> Result<Arc<Segment>> {
+        let Some(spare) = state.spares.pop_front() else {
+            let source = std::io::ErrorKind::NotFound.into();
+            return Err(Error::io("find a spare segment in", &self.dir, source));
+        };
+        let epoch = state.history.last().map_or(1, |epoch| epoch.number);
+        let segment_no = state.next_segment_no;
+        state.next_segment_no += 1;
+        let header = SegmentHeader {
+            database_id: self.database_id,
+            epoch,
+            segment_no,
+            salt: self.salt(segment_no),
+            after_lsn,
+            created_unix_ms: now_unix_ms(),
+            recycled: spare.recycled,
+            history: state.history.clone(),
+        };
+        let from = self.dir.join(format::spare_name(spare.number));
+        let to = self.dir.join(format::segment_name(epoch, segment_no));
+        let made = self.vfs.open(&from, OpenMode::ReadWrite).and_then(|file| {
+            file.write_all_at(&header.encode(), 0)?;
+            file.sync_data()?;
+            self.vfs.rename(&from, &to)?;
+            Ok((file.len()?, file))
+        });
+        let (capacity, file) = made.map_err(|e| Error::io("prepare", &to, e))?;
+        self.sync_dir()?;
+        Ok(Arc::new(Segment::new(to, file, header, capacity)))
+    }
+
+    /// Never the same for two segments, so that old frames in a recycled file are not taken for new ones.
+    fn salt(&self, segment_no: u64) -> u64 {
+        match self.settings.seed {
+            Some(seed) => mix(seed ^ mix(segment_no)),
+            None => RandomState::new().hash_one((segment_no, now_unix_ms())),
+        }
+    }
+}
+
+fn zero(file: &dyn VfsFile, bytes: u64) -> std::io::Result<()> {
+    let chunk = vec![0; ZERO_CHUNK_BYTES];
+    let mut at = 0;
+    while at < bytes {
+        let step = usize::try_from(bytes - at)
+            .unwrap_or(usize::MAX)
+            .min(chunk.len());
+        file.write_all_at(chunk.get(..step).unwrap_or_default(), at)?;
+        at += step as u64;
+    }
+    debug_assert!(bytes >= FRAMES_AT, "a segment holds at least its header");
+    Ok(())
+}
+
+/// SplitMix64's finisher.
+fn mix(word: u64) -> u64 {
+    let word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
+pub(crate) fn now_unix_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

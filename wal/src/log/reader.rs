@@ -1,0 +1,193 @@
+//! Reads records from the log, from any retained one to the tail, and follows the tail when asked again.
+//!
+//! It sees only what may be seen: durable records in sync mode `commit`, written ones else. It holds its
+//! segment, never a lock, between two calls, and checks every record on a copy. Next door: `capture`, whose
+//! slow subscribers read here.
+
+use std::sync::Arc;
+
+use tailwater_proto::Lsn;
+
+use super::format::{BLOCK_BYTES, FRAME_BYTES, FRAMES_AT, FrameHeader, FrameKind, frame_len};
+use super::segment::Segment;
+use super::writer::{Intent, Log};
+use crate::error::{Error, Result};
+use crate::settings::SyncMode;
+
+const WINDOW_BYTES: usize = 64 << 10;
+
+/// A place in the log that moves forward.
+#[derive(Debug)]
+pub struct Reader {
+    log: Arc<Log>,
+    /// The record to deliver next.
+    next: Lsn,
+    place: Option<Place>,
+    /// A copy of the segment's bytes from `window_at` on.
+    window: Vec<u8>,
+    window_at: u64,
+}
+
+#[derive(Debug)]
+struct Place {
+    segment: Arc<Segment>,
+    offset: u64,
+}
+
+impl Reader {
+    pub(crate) fn new(log: Arc<Log>, from_after: Lsn) -> Result<Self> {
+        let next = from_after.next();
+        let mut reader = Self {
+            log,
+            next,
+            place: None,
+            window: Vec::new(),
+            window_at: 0,
+        };
+        let oldest = reader.log.first_retained_lsn();
+        if next < oldest {
+            return Err(Error::Released { oldest });
+        }
+        reader.place = reader.find()?;
+        Ok(reader)
+    }
+
+    /// The last record delivered, or the one the reader was told to start after.
+    #[must_use]
+    pub fn position(&self) -> Lsn {
+        Lsn(self.next.0 - 1)
+    }
+
+    /// The next record, `None` at the tail.
+    ///
+    /// # Errors
+    /// [`Error::Released`] when retention has overtaken the reader, [`Error::Damaged`] for a record that is not
+    /// what was written, [`Error::Closed`] when the log is closed.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a tail has no end, and errors are not items"
+    )]
+    pub fn next(&mut self) -> Result<Option<(Lsn, Arc<[u8]>)>> {
+        if self.next > self.log.readable_lsn() && !self.bring_out()? {
+            return Ok(None);
+        }
+        if self.log.is_closed() {
+            return Err(Error::Closed);
+        }
+        loop {
+            let Some(place) = &self.place else {
+                self.place = self.find()?;
+                if self.place.is_none() {
+                    return Err(Error::Released {
+                        oldest: self.log.first_retained_lsn(),
+                    });
+                }
+                continue;
+            };
+            let (offset, end) = (place.offset, place.segment.end());
+            if offset >= end {
+                // The record is readable, so it is in a later segment.
+                self.place = None;
+                continue;
+            }
+            if let Some(found) = self.read_frame(offset, end)? {
+                return Ok(Some(found));
+            }
+        }
+    }
+
+    /// In the lazy modes writes out what is acknowledged and still buffered. Says whether that helps.
+    fn bring_out(&mut self) -> Result<bool> {
+        if self.log.settings.sync == SyncMode::Commit {
+            return Ok(false);
+        }
+        match self.log.flush(Intent::AsSet) {
+            // What was written before the failure can still be read; there is no more.
+            Err(Error::Poisoned(_)) => Ok(false),
+            Err(other) => Err(other),
+            Ok(()) => Ok(self.next <= self.log.readable_lsn()),
+        }
+    }
+
+    /// The segment and offset from where `next` is found; `None` when it is not written yet.
+    fn find(&mut self) -> Result<Option<Place>> {
+        self.window.clear();
+        let segments = self.log.segments.read();
+        let holding = segments.iter().rev().find(|segment| {
+            segment.first_lsn().is_some_and(|first| first <= self.next)
+                && segment.last_lsn().is_some_and(|last| last >= self.next)
+        });
+        Ok(holding.map(|segment| Place {
+            offset: segment.offset_before(self.next).max(FRAMES_AT),
+            segment: Arc::clone(segment),
+        }))
+    }
+
+    /// Steps over the frame at `offset`; returns it when it is the one wanted.
+    fn read_frame(&mut self, offset: u64, end: u64) -> Result<Option<(Lsn, Arc<[u8]>)>> {
+        let Some(segment) = self.place.as_ref().map(|place| Arc::clone(&place.segment)) else {
+            return Ok(None);
+        };
+        let head = self.window(&segment, offset, FRAME_BYTES, end)?;
+        let head = head.and_then(|bytes| bytes.first_chunk());
+        let Some(header) = head.and_then(|head| FrameHeader::decode(head, segment.seed)) else {
+            // Published bytes hold frames or the padding behind a group.
+            let boundary = offset.next_multiple_of(BLOCK_BYTES as u64);
+            if boundary == offset {
+                return Err(segment.damaged(offset, self.next, "no frame"));
+            }
+            self.step_to(boundary);
+            return Ok(None);
+        };
+        let len = header.len as usize;
+        self.step_to(offset + frame_len(len) as u64);
+        if header.kind != FrameKind::Record || header.lsn < self.next {
+            return Ok(None);
+        }
+        if header.lsn > self.next {
+            return Err(segment.damaged(offset, self.next, "a record is missing"));
+        }
+        let payload = self.window(&segment, offset + FRAME_BYTES as u64, len, end)?;
+        match payload.filter(|payload| crate::checksum(payload) == header.payload_crc) {
+            Some(payload) => {
+                let record = (header.lsn, Arc::from(payload));
+                self.next = header.lsn.next();
+                Ok(Some(record))
+            }
+            None => Err(segment.damaged(offset, self.next, "a payload has a wrong checksum")),
+        }
+    }
+
+    fn step_to(&mut self, offset: u64) {
+        if let Some(place) = &mut self.place {
+            place.offset = offset;
+        }
+    }
+
+    /// A copy of published bytes, `None` past the published end.
+    fn window(
+        &mut self,
+        segment: &Segment,
+        offset: u64,
+        len: usize,
+        end: u64,
+    ) -> Result<Option<&[u8]>> {
+        if offset.checked_add(len as u64).is_none_or(|to| to > end) {
+            return Ok(None);
+        }
+        let window_end = self.window_at + self.window.len() as u64;
+        if offset < self.window_at || offset + len as u64 > window_end {
+            let left = usize::try_from(end - offset).unwrap_or(usize::MAX);
+            self.window.resize(len.max(WINDOW_BYTES).min(left), 0);
+            self.window_at = offset;
+            let read =
+                segment.read_exact_at(&mut self.window, offset, self.log.settings.sealed_reads);
+            if let Err(error) = read {
+                self.window.clear();
+                return Err(error);
+            }
+        }
+        let from = usize::try_from(offset - self.window_at).unwrap_or(usize::MAX);
+        Ok(self.window.get(from..).and_then(|rest| rest.get(..len)))
+    }
+}

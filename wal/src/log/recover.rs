@@ -1,0 +1,409 @@
+//! Finds the end of the log after a crash and delivers what the storage has not applied.
+//!
+//! Damage in what was confirmed (by a later frame, a later segment or the storage) is an error that names file
+//! and byte; an unconfirmed tail is cut and reported. Nothing is written before the whole log has been read.
+//! Then the tail is synced and a fresh segment opened, so nothing depends on pages of doubtful state.
+//! Next door: `scan`.
+
+use std::collections::VecDeque;
+use std::error::Error as StdError;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tailwater_proto::Lsn;
+
+use super::format::{
+    BLOCK_BYTES, Epoch, FRAMES_AT, FrameHeader, FrameKind, HeaderFault, SegmentHeader, frame_len,
+    parse_segment_name,
+};
+use super::output::Output;
+use super::pool::{Pool, now_unix_ms};
+use super::scan::{End, Remains, Scanner, Step};
+use super::segment::Segment;
+use super::writer::{DurableHook, Log};
+use crate::error::{Error, Result};
+use crate::settings::Settings;
+use crate::vfs::{OpenMode, Vfs};
+
+/// What a recovery found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// Records delivered.
+    pub records: u64,
+    /// Bytes of their payloads.
+    pub bytes: u64,
+    /// The last record of the log, delivered or not.
+    pub last_lsn: Lsn,
+    /// What was cut off behind it.
+    pub tail_cut: Option<TailCut>,
+    /// The epoch in which the log goes on.
+    pub epoch: u32,
+}
+
+/// An unconfirmed tail that was cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TailCut {
+    /// The first record that is gone, if it ever was one.
+    pub lsn: Lsn,
+    /// The segment file.
+    pub file: PathBuf,
+    /// From where on.
+    pub offset: u64,
+}
+
+/// Receives the records, in order.
+pub type OnRecord<'a> =
+    &'a mut dyn FnMut(Lsn, &[u8]) -> std::result::Result<(), Box<dyn StdError + Send + Sync>>;
+
+pub(crate) fn recover(
+    vfs: Arc<dyn Vfs>,
+    dir: &Path,
+    settings: Settings,
+    database_id: [u8; 16],
+    applied: Lsn,
+    on_record: OnRecord<'_>,
+    on_durable: DurableHook,
+) -> Result<(Log, RecoveryReport)> {
+    let names = vfs.list(dir).map_err(|e| Error::io("list", dir, e))?;
+    let segments = open_segments(vfs.as_ref(), dir, &names, database_id)?;
+    let next_segment_no = segments
+        .last()
+        .map_or(1, |s| s.header.segment_no.saturating_add(1));
+    let history = segments
+        .last()
+        .map_or_else(Vec::new, |s| s.header.history.clone());
+    let history = if history.is_empty() {
+        first_epoch()
+    } else {
+        history
+    };
+
+    let mut walk = Walk::new(applied, &settings, on_record);
+    for segment in &segments {
+        walk.segment(segment)?;
+    }
+    let tail_cut = walk.judge_tail(&segments)?;
+    let last_lsn = walk.last_lsn();
+    let epoch = history.last().map_or(1, |epoch| epoch.number);
+    let report = RecoveryReport {
+        records: walk.records,
+        bytes: walk.bytes,
+        last_lsn,
+        tail_cut,
+        epoch,
+    };
+    let end = walk.tail.first().map(|part| part.end.offset);
+
+    let (mut kept, empty): (Vec<_>, Vec<_>) = segments
+        .into_iter()
+        .partition(|segment| segment.last_lsn().is_some());
+    if let (Some(last), Some(end)) = (kept.last(), end) {
+        let cut = last.file.set_len(end).and_then(|()| last.file.sync_data());
+        cut.map_err(|e| last.failed("cut", e))?;
+    }
+    let pool = Pool::new(
+        vfs,
+        dir,
+        database_id,
+        settings.clone(),
+        next_segment_no,
+        history,
+    );
+    pool.adopt(&names)?;
+    let active = pool.take(last_lsn)?;
+    // Only now: an empty segment may have been the one that told where the log stands.
+    for segment in empty {
+        pool.recycle(Arc::new(segment))?;
+    }
+    seal_all(&mut kept);
+    let mut retained: VecDeque<_> = kept.into_iter().map(Arc::new).collect();
+    retained.push_back(Arc::clone(&active));
+    let output = Output::new(active);
+    let log = Log::new(
+        dir.to_owned(),
+        settings,
+        pool,
+        retained,
+        output,
+        last_lsn,
+        on_durable,
+    );
+    Ok((log, report))
+}
+
+fn first_epoch() -> Vec<Epoch> {
+    vec![Epoch {
+        number: 1,
+        first_lsn: Lsn(1),
+    }]
+}
+
+/// A segment is as old as its successor's beginning.
+fn seal_all(segments: &mut [Segment]) {
+    let mut sealed_at = now_unix_ms();
+    for segment in segments.iter_mut().rev() {
+        segment.seal(sealed_at);
+        sealed_at = segment.header.created_unix_ms;
+    }
+}
+
+fn open_segments(
+    vfs: &dyn Vfs,
+    dir: &Path,
+    names: &[String],
+    database_id: [u8; 16],
+) -> Result<Vec<Segment>> {
+    let mut segments = Vec::new();
+    for name in names {
+        let Some((epoch, number)) = parse_segment_name(name) else {
+            continue;
+        };
+        let segment = open_segment(vfs, dir.join(name), database_id)?;
+        if (segment.header.epoch, segment.header.segment_no) != (epoch, number) {
+            return Err(segment.damaged(0, Lsn::ZERO, "the header belongs to another file"));
+        }
+        segments.push(segment);
+    }
+    segments.sort_unstable_by_key(|segment| segment.header.segment_no);
+    for pair in segments.windows(2) {
+        if let [before, after] = pair
+            && before.header.epoch > after.header.epoch
+        {
+            return Err(after.damaged(0, Lsn::ZERO, "an older epoch follows a newer one"));
+        }
+    }
+    Ok(segments)
+}
+
+fn open_segment(vfs: &dyn Vfs, path: PathBuf, database_id: [u8; 16]) -> Result<Segment> {
+    let opened = vfs
+        .open(&path, OpenMode::ReadWrite)
+        .and_then(|file| Ok((file.len()?, file)));
+    let (len, file) = opened.map_err(|e| Error::io("open", &path, e))?;
+    let damaged = |path: PathBuf| Error::Damaged {
+        file: path,
+        offset: 0,
+        lsn: Lsn::ZERO,
+        reason: "the segment header is wrong",
+    };
+    if len < FRAMES_AT {
+        return Err(damaged(path));
+    }
+    let mut block = vec![0; BLOCK_BYTES];
+    file.read_exact_at(&mut block, 0)
+        .map_err(|e| Error::io("read", &path, e))?;
+    match SegmentHeader::decode(&block) {
+        Err(HeaderFault::Damaged) => Err(damaged(path)),
+        Err(HeaderFault::NewerVersion) => Err(Error::Unsupported {
+            file: path,
+            what: "the format of the segment",
+        }),
+        Ok(header) if header.database_id != database_id => Err(Error::Foreign { file: path }),
+        Ok(header) => Ok(Segment::new(path, file, header, len)),
+    }
+}
+
+/// The walk over all segments.
+struct Walk<'a> {
+    applied: Lsn,
+    payload_codec: u8,
+    on_record: OnRecord<'a>,
+    /// The record to come; `None` before the first segment.
+    expected: Option<Lsn>,
+    /// The highest LSN that anything says to be durable.
+    confirmed: Lsn,
+    records: u64,
+    bytes: u64,
+    /// Where the last segment with records ends, and the segments without any behind it.
+    tail: Vec<TailPart>,
+}
+
+struct TailPart {
+    scanner: Scanner,
+    end: End,
+    path: PathBuf,
+    recycled: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new(applied: Lsn, settings: &Settings, on_record: OnRecord<'a>) -> Self {
+        Self {
+            applied,
+            payload_codec: settings.payload_codec,
+            on_record,
+            expected: None,
+            confirmed: Lsn::ZERO,
+            records: 0,
+            bytes: 0,
+            tail: Vec::new(),
+        }
+    }
+
+    fn expected(&self) -> Lsn {
+        self.expected.unwrap_or(Lsn(1))
+    }
+
+    fn last_lsn(&self) -> Lsn {
+        Lsn(self.expected().0.saturating_sub(1))
+    }
+
+    fn segment(&mut self, segment: &Segment) -> Result<()> {
+        self.confirmed = self.confirmed.max(segment.header.after_lsn);
+        let file = Arc::clone(&segment.file);
+        let scanner = Scanner::new(file, segment.seed);
+        let mut scanner = scanner.map_err(|e| segment.failed("read", e))?;
+        let end = loop {
+            match scanner.step().map_err(|e| segment.failed("read", e))? {
+                Step::End(end) => break end,
+                Step::Frame {
+                    header,
+                    offset,
+                    payload,
+                } => {
+                    let after = offset + frame_len(payload.len()) as u64;
+                    match header.kind {
+                        FrameKind::Noop => segment.publish_end(after),
+                        FrameKind::Record if self.is_next(segment, &header)? => {
+                            self.record(segment, &header, payload)?;
+                            segment.publish(header.lsn, header.lsn, offset, after);
+                        }
+                        FrameKind::Record => {
+                            break End {
+                                offset,
+                                torn: Some(header),
+                            };
+                        }
+                        _ => return Err(unsupported(segment, "a kind of frame")),
+                    }
+                    self.confirmed = self.confirmed.max(header.durable_lsn);
+                }
+            }
+        };
+        if self.expected.is_none() {
+            // No segment before it, no record in it: it tells where the log stands.
+            self.expected = Some(segment.header.after_lsn.next());
+        }
+        if segment.last_lsn().is_some() {
+            self.tail.clear();
+        }
+        let recycled = segment.header.recycled;
+        self.tail.push(TailPart {
+            scanner,
+            end,
+            path: segment.path.clone(),
+            recycled,
+        });
+        Ok(())
+    }
+
+    /// Whether the record goes on where the one before ended.
+    fn is_next(&self, segment: &Segment, header: &FrameHeader) -> Result<bool> {
+        let (expected, lsn) = (self.expected, header.lsn);
+        if expected.is_none() && lsn > segment.header.after_lsn {
+            return Ok(true);
+        }
+        if expected == Some(lsn) || segment.last_lsn().is_some() {
+            return Ok(expected == Some(lsn));
+        }
+        // A later segment has records only when all before were durable.
+        match self.tail.first() {
+            Some(part) => Err(Error::Damaged {
+                file: part.path.clone(),
+                offset: part.end.offset,
+                lsn: self.expected(),
+                reason: "records that a later segment builds on cannot be read",
+            }),
+            None => Err(segment.damaged(FRAMES_AT, lsn, "the first record is out of order")),
+        }
+    }
+
+    fn record(&mut self, segment: &Segment, header: &FrameHeader, payload: &[u8]) -> Result<()> {
+        if header.codec > self.payload_codec {
+            return Err(unsupported(segment, "the encoding of a record"));
+        }
+        let lsn = header.lsn;
+        if self.expected.is_none() && lsn.0 > self.applied.0.saturating_add(1) {
+            return Err(Error::Gap {
+                applied: self.applied,
+                found: lsn,
+            });
+        }
+        self.expected = Some(Lsn(lsn.0.saturating_add(1)));
+        if lsn > self.applied {
+            (self.on_record)(lsn, payload).map_err(|source| Error::Replay { lsn, source })?;
+            self.records += 1;
+            self.bytes += payload.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Tells a torn tail from damage.
+    fn judge_tail(&mut self, segments: &[Segment]) -> Result<Option<TailCut>> {
+        let mut was_torn = false;
+        for part in &mut self.tail {
+            let remains: Remains = part
+                .scanner
+                .remains(part.end)
+                .map_err(|e| Error::io("read", part.path.as_path(), e))?;
+            self.confirmed = self.confirmed.max(remains.durable_lsn);
+            was_torn |= remains.groups > 0 || (remains.written && !part.recycled);
+        }
+        let expected = self.expected();
+        let Some(part) = self.tail.first() else {
+            return self.judge_empty().map(|()| None);
+        };
+        let damaged = |reason| Error::Damaged {
+            file: part.path.clone(),
+            offset: part.end.offset,
+            lsn: expected,
+            reason,
+        };
+        if self.confirmed >= expected {
+            return Err(damaged(
+                "a record cannot be read that a later frame confirms",
+            ));
+        }
+        if self.applied >= expected {
+            if was_torn {
+                return Err(damaged(
+                    "a record cannot be read that the storage has applied",
+                ));
+            }
+            return Err(Error::Lost {
+                applied: self.applied,
+                last: self.last_lsn(),
+            });
+        }
+        let has_records = segments.iter().any(|segment| segment.last_lsn().is_some());
+        if !has_records && self.last_lsn() > self.applied {
+            return Err(Error::Gap {
+                applied: self.applied,
+                found: expected,
+            });
+        }
+        let cut = TailCut {
+            lsn: expected,
+            file: part.path.clone(),
+            offset: part.end.offset,
+        };
+        Ok(was_torn.then_some(cut))
+    }
+
+    /// There is no segment at all: a new database, or a lost log.
+    fn judge_empty(&self) -> Result<()> {
+        if self.applied > Lsn::ZERO {
+            return Err(Error::Lost {
+                applied: self.applied,
+                last: Lsn::ZERO,
+            });
+        }
+        Ok(())
+    }
+}
+
+fn unsupported(segment: &Segment, what: &'static str) -> Error {
+    Error::Unsupported {
+        file: segment.path.clone(),
+        what,
+    }
+}

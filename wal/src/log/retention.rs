@@ -1,0 +1,53 @@
+//! Lets go of segments that neither recovery nor the feed needs.
+//!
+//! A segment goes when the storage has applied all of it and it is older or further back than what is retained
+//! for the feed. The active segment never goes. Oldest first, and each name is gone for good before the next
+//! one, so a crash leaves no hole. Next door: `pool`, which reuses the files.
+
+use std::sync::Arc;
+
+use tailwater_proto::Lsn;
+
+use super::pool::now_unix_ms;
+use super::segment::Segment;
+use super::writer::Log;
+use crate::error::Result;
+
+impl Log {
+    /// Takes back segments whose records are all up to `applied` and out of retention.
+    pub(crate) fn release(&self, applied: Lsn) -> Result<()> {
+        let now = now_unix_ms();
+        while let Some(segment) = self.pop_released(applied, now) {
+            self.pool.recycle(segment)?;
+        }
+        Ok(())
+    }
+
+    fn pop_released(&self, applied: Lsn, now_unix_ms: u64) -> Option<Arc<Segment>> {
+        let mut segments = self.segments.write();
+        let sealed = segments.len().checked_sub(1)?;
+        let oldest = segments.front().filter(|_| sealed > 0)?;
+        if oldest.last_lsn().is_some_and(|last| last > applied) {
+            return None;
+        }
+        let age_ms = now_unix_ms.saturating_sub(oldest.sealed_unix_ms());
+        let is_old = u128::from(age_ms) >= self.settings.retain_age.as_millis();
+        let bytes: u64 = segments
+            .iter()
+            .take(sealed)
+            .map(|segment| segment.end())
+            .sum();
+        if is_old || bytes > self.settings.retain_bytes_max {
+            segments.pop_front()
+        } else {
+            None
+        }
+    }
+
+    /// The oldest record that can be read; the next one to come when none is left.
+    pub(crate) fn first_retained_lsn(&self) -> Lsn {
+        let segments = self.segments.read();
+        let first = segments.iter().find_map(|segment| segment.first_lsn());
+        first.unwrap_or_else(|| self.written_lsn().next())
+    }
+}

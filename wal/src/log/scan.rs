@@ -1,0 +1,169 @@
+//! Walks the frames of one segment file from front to back.
+//!
+//! It tells a frame from padding and from the place where frames end; whether that end is torn or damaged is for
+//! `recover` to judge. It keeps no more than a window of the file, or one record, in memory.
+//! Next door: `recover` and `dump`, which share it.
+
+use std::io;
+use std::sync::Arc;
+
+use tailwater_proto::Lsn;
+
+use super::format::{BLOCK_BYTES, FRAME_BYTES, FRAMES_AT, FrameHeader, frame_len};
+use crate::vfs::VfsFile;
+
+const WINDOW_BYTES: usize = 256 << 10;
+const BLOCK: u64 = BLOCK_BYTES as u64;
+
+/// What the scanner met.
+pub(crate) enum Step<'a> {
+    /// A frame whose header and payload are as they were written.
+    Frame {
+        header: FrameHeader,
+        offset: u64,
+        payload: &'a [u8],
+    },
+    /// No frame starts here.
+    End(End),
+}
+
+/// The place where the frames end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) offset: u64,
+    /// The header there is right, its payload is not.
+    pub(crate) torn: Option<FrameHeader>,
+}
+
+/// What lies behind the place where the frames end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Remains {
+    /// Groups of this segment whose first header is right.
+    pub(crate) groups: u64,
+    /// The highest LSN that one of them calls durable.
+    pub(crate) durable_lsn: Lsn,
+    /// Whether the block at the end holds anything but zeros.
+    pub(crate) written: bool,
+}
+
+/// A walk through a segment.
+#[derive(Debug)]
+pub(crate) struct Scanner {
+    file: Arc<dyn VfsFile>,
+    seed: u32,
+    file_len: u64,
+    offset: u64,
+    window: Vec<u8>,
+    window_at: u64,
+}
+
+impl Scanner {
+    pub(crate) fn new(file: Arc<dyn VfsFile>, seed: u32) -> io::Result<Self> {
+        let file_len = file.len()?;
+        Ok(Self {
+            file,
+            seed,
+            file_len,
+            offset: FRAMES_AT,
+            window: Vec::new(),
+            window_at: 0,
+        })
+    }
+
+    /// The next frame, or the place where there is none.
+    pub(crate) fn step(&mut self) -> io::Result<Step<'_>> {
+        loop {
+            let offset = self.offset;
+            let seed = self.seed;
+            let head: Option<&[u8; FRAME_BYTES]> = self
+                .bytes(offset, FRAME_BYTES)?
+                .and_then(|bytes| bytes.first_chunk());
+            let Some(header) = head.and_then(|head| FrameHeader::decode(head, seed)) else {
+                if !offset.is_multiple_of(BLOCK) && self.is_padding(offset)? {
+                    self.offset = offset.next_multiple_of(BLOCK);
+                    continue;
+                }
+                return Ok(Step::End(End { offset, torn: None }));
+            };
+            let len = header.len as usize;
+            let whole = self
+                .bytes(offset + FRAME_BYTES as u64, len)?
+                .map(crate::checksum);
+            if whole != Some(header.payload_crc) {
+                return Ok(Step::End(End {
+                    offset,
+                    torn: Some(header),
+                }));
+            }
+            self.offset = offset + frame_len(len) as u64;
+            // Read already: this only borrows the window again.
+            let payload = self
+                .bytes(offset + FRAME_BYTES as u64, len)?
+                .unwrap_or_default();
+            return Ok(Step::Frame {
+                header,
+                offset,
+                payload,
+            });
+        }
+    }
+
+    /// Looks behind the end for groups of this segment. Every group starts at a block.
+    pub(crate) fn remains(&mut self, end: End) -> io::Result<Remains> {
+        let mut remains = Remains::default();
+        if let Some(torn) = end.torn {
+            remains.groups += 1;
+            remains.durable_lsn = torn.durable_lsn;
+        }
+        let block_left = BLOCK - end.offset % BLOCK;
+        let block_left = block_left.min(self.file_len.saturating_sub(end.offset));
+        let here = self.bytes(end.offset, usize::try_from(block_left).unwrap_or(0))?;
+        remains.written = here.is_some_and(|bytes| bytes.iter().any(|byte| *byte != 0));
+        let seed = self.seed;
+        let mut at = end.offset.next_multiple_of(BLOCK);
+        while let Some(bytes) = self.bytes(at, FRAME_BYTES)? {
+            let head = bytes.first_chunk();
+            if at > end.offset
+                && let Some(header) = head.and_then(|h| FrameHeader::decode(h, seed))
+            {
+                remains.groups += 1;
+                remains.durable_lsn = remains.durable_lsn.max(header.durable_lsn);
+            }
+            at += BLOCK;
+        }
+        Ok(remains)
+    }
+
+    fn is_padding(&mut self, offset: u64) -> io::Result<bool> {
+        let left = offset
+            .next_multiple_of(BLOCK)
+            .min(self.file_len)
+            .saturating_sub(offset);
+        let left = usize::try_from(left).unwrap_or(0);
+        Ok(self
+            .bytes(offset, left)?
+            .is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0)))
+    }
+
+    /// Bytes of the file, `None` when it ends before.
+    fn bytes(&mut self, offset: u64, len: usize) -> io::Result<Option<&[u8]>> {
+        if offset
+            .checked_add(len as u64)
+            .is_none_or(|end| end > self.file_len)
+        {
+            return Ok(None);
+        }
+        let window_end = self.window_at + self.window.len() as u64;
+        if offset < self.window_at || offset + len as u64 > window_end {
+            let left = usize::try_from(self.file_len - offset).unwrap_or(usize::MAX);
+            self.window.resize(len.max(WINDOW_BYTES).min(left), 0);
+            self.window_at = offset;
+            if let Err(e) = self.file.read_exact_at(&mut self.window, offset) {
+                self.window.clear();
+                return Err(e);
+            }
+        }
+        let from = usize::try_from(offset - self.window_at).unwrap_or(usize::MAX);
+        Ok(self.window.get(from..).and_then(|rest| rest.get(..len)))
+    }
+}

@@ -1,0 +1,250 @@
+//! `Wal`: the public face of the log.
+//!
+//! It opens, appends, waits, reads, lets go and closes; the work is done next door. It never decodes a payload
+//! and never holds a lock while the disk syncs, except the leader's own. Next door: `writer`, `recover`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tailwater_proto::Lsn;
+
+use super::background;
+use super::format::{Epoch, parse_segment_name};
+use super::group::Ticket;
+use super::reader::Reader;
+use super::recover::{OnRecord, RecoveryReport, recover};
+use super::writer::{DurableHook, Intent, Log};
+use crate::error::{Error, Result};
+use crate::settings::Settings;
+use crate::sync::Mutex;
+use crate::vfs::Vfs;
+
+/// A write-ahead log: opaque payloads, numbered 1, 2, 3 …, durable in that order.
+///
+/// # Contract
+/// * One log has its directory for itself; the caller holds a lock on it.
+/// * [`append`](Self::append) is called in LSN order, by one thread at a time; everything else from any thread.
+/// * After a failed write or sync the log takes nothing more; what was durable can still be read.
+///
+/// # Example
+/// ```
+/// use std::{path::Path, sync::Arc};
+/// use tailwater_wal::{Lsn, Settings, Wal, vfs::MemoryVfs};
+///
+/// let vfs = Arc::new(MemoryVfs::new());
+/// let hook = Box::new(|_| ());
+/// let wal = Wal::create(vfs.clone(), Path::new("/db"), [7; 16], Settings::default(), hook)?;
+/// wal.append(Lsn(1), b"hello".as_slice().into())?;
+/// wal.ticket(Lsn(1)).wait()?;
+/// wal.close()?;
+///
+/// let mut seen = Vec::new();
+/// let (wal, report) = Wal::recover(
+///     vfs,
+///     Path::new("/db"),
+///     Settings::default(),
+///     [7; 16],
+///     Lsn::ZERO,
+///     &mut |lsn, payload| {
+///         seen.push((lsn, payload.to_vec()));
+///         Ok(())
+///     },
+///     Box::new(|_| ()),
+/// )?;
+/// assert_eq!(seen, [(Lsn(1), b"hello".to_vec())]);
+/// assert_eq!((report.last_lsn, report.tail_cut), (Lsn(1), None));
+/// # drop(wal);
+/// # Ok::<(), tailwater_wal::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Wal {
+    log: Arc<Log>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Wal {
+    /// Begins a log in `dir`, which is made if it is missing. `on_durable` is told what is acknowledged.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] when the directory holds a log.
+    pub fn create(
+        vfs: Arc<dyn Vfs>,
+        dir: &Path,
+        database_id: [u8; 16],
+        settings: Settings,
+        on_durable: DurableHook,
+    ) -> Result<Arc<Self>> {
+        vfs.create_dir_all(dir)
+            .map_err(|e| Error::io("make", dir, e))?;
+        let names = vfs.list(dir).map_err(|e| Error::io("list", dir, e))?;
+        if names.iter().any(|name| parse_segment_name(name).is_some()) {
+            return Err(Error::Exists {
+                dir: dir.to_owned(),
+            });
+        }
+        let none = &mut |_: Lsn, _: &[u8]| Ok(());
+        let opened = Self::recover(vfs, dir, settings, database_id, Lsn::ZERO, none, on_durable)?;
+        Ok(opened.0)
+    }
+
+    /// Opens the log in `dir`, after a crash or a clean close, and delivers every record after `applied`, in
+    /// order, before it returns. An empty directory is a new log.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when confirmed records cannot be read, [`Error::Lost`] and [`Error::Gap`] when records
+    /// are missing, [`Error::Foreign`] for another database's files, [`Error::Replay`] when `on_record` refuses
+    /// one. Records delivered before an error are to be dropped.
+    pub fn recover(
+        vfs: Arc<dyn Vfs>,
+        dir: &Path,
+        settings: Settings,
+        database_id: [u8; 16],
+        applied: Lsn,
+        on_record: OnRecord<'_>,
+        on_durable: DurableHook,
+    ) -> Result<(Arc<Self>, RecoveryReport)> {
+        vfs.create_dir_all(dir)
+            .map_err(|e| Error::io("make", dir, e))?;
+        let (log, report) = recover(
+            vfs,
+            dir,
+            settings,
+            database_id,
+            applied,
+            on_record,
+            on_durable,
+        )?;
+        let log = Arc::new(log);
+        let threads = Mutex::new(background::start(&log)?);
+        Ok((Arc::new(Self { log, threads }), report))
+    }
+
+    /// Puts a record into the group that fills. It is buffered only; see [`ticket`](Self::ticket).
+    ///
+    /// When more than [`Settings::group_bytes_max`] waits, it writes that out first.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`], [`Error::Closed`], [`Error::TooLarge`]; the record is not in the log then.
+    ///
+    /// # Panics
+    /// When `lsn` is not the one after the last.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the payload is shared with the feed"
+    )]
+    pub fn append(&self, lsn: Lsn, payload: Arc<[u8]>) -> Result<()> {
+        self.log.append(lsn, &payload)
+    }
+
+    /// What to wait for until the record is acknowledged.
+    ///
+    /// # Panics
+    /// When the record has not been appended.
+    pub fn ticket(&self, lsn: Lsn) -> Ticket {
+        self.log.ticket(lsn)
+    }
+
+    /// The last record written to the file, synced or not.
+    #[must_use]
+    pub fn written_lsn(&self) -> Lsn {
+        self.log.written_lsn()
+    }
+
+    /// The last record that is written and synced.
+    #[must_use]
+    pub fn durable_lsn(&self) -> Lsn {
+        self.log.durable_lsn()
+    }
+
+    /// The present epoch.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.log
+            .pool
+            .history()
+            .last()
+            .map_or(1, |epoch| epoch.number)
+    }
+
+    /// All epochs and their first records, oldest first.
+    #[must_use]
+    pub fn epoch_history(&self) -> Vec<Epoch> {
+        self.log.pool.history()
+    }
+
+    /// Begins the next epoch behind all that is appended, and returns its number. Durable when it returns.
+    ///
+    /// # Errors
+    /// When writing fails; the log takes nothing more then.
+    pub fn begin_epoch(&self) -> Result<u32> {
+        self.log.begin_epoch()
+    }
+
+    /// The oldest record that can be read; the next one to come when none is left.
+    #[must_use]
+    pub fn first_retained_lsn(&self) -> Lsn {
+        self.log.first_retained_lsn()
+    }
+
+    /// Reads the records after `from_after`, also those that are still to come.
+    ///
+    /// # Errors
+    /// [`Error::Released`] when the next record is out of retention.
+    pub fn reader(&self, from_after: Lsn) -> Result<Reader> {
+        Reader::new(Arc::clone(&self.log), from_after)
+    }
+
+    /// Says that the storage holds everything up to `applied`, durably: segments before it that are out of
+    /// retention are reused or removed.
+    ///
+    /// # Errors
+    /// When the file system refuses; what was released stays released.
+    pub fn release(&self, applied: Lsn) -> Result<()> {
+        self.log.release(applied)
+    }
+
+    /// Bytes that can be written before the file system is asked for more. Low headroom on a full disk means
+    /// that writes will soon fail and the log be poisoned: stop taking them before.
+    #[must_use]
+    pub fn headroom_bytes(&self) -> u64 {
+        self.log.output.lock().bytes_left() + self.log.pool.prepared_bytes()
+    }
+
+    /// Prepares the next segment and the spares now, as a background thread would.
+    ///
+    /// # Errors
+    /// When the file system refuses, for instance because the disk is full; the log goes on.
+    pub fn prepare(&self) -> Result<()> {
+        self.log.pool.prepare(|| self.log.durable_lsn())
+    }
+
+    /// Writes and syncs everything appended so far, in any mode.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] or [`Error::CommitOutcomeUnknown`].
+    pub fn flush(&self) -> Result<()> {
+        self.log.flush(Intent::Sync)
+    }
+
+    /// Refuses further appends, makes everything durable, confirms it with a NOOP and stops the threads.
+    /// Closing twice does nothing.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] or [`Error::CommitOutcomeUnknown`]; the log is closed all the same.
+    pub fn close(&self) -> Result<()> {
+        if !self.log.close() {
+            return Ok(());
+        }
+        background::stop(&self.log, std::mem::take(&mut *self.threads.lock()));
+        self.log.flush(Intent::Sync)?;
+        self.log.confirm_if_needed()
+    }
+}
+
+impl Drop for Wal {
+    /// Closes the log. An error cannot be told here: whoever must know calls [`Wal::close`].
+    fn drop(&mut self) {
+        _ = self.close();
+    }
+}

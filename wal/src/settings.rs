@@ -1,0 +1,85 @@
+//! What can be set about the log: plain data with documented defaults.
+//!
+//! Nothing here reads the environment or opens a file. Next door: `log`, which is built from it.
+
+use std::time::Duration;
+
+/// When a commit is told that it is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SyncMode {
+    /// Once its record is written and synced. Nothing acknowledged is ever lost.
+    #[default]
+    Commit,
+    /// At once; records are written and synced this often. A crash may take the last ones back.
+    Interval(Duration),
+    /// At once; records are written soon and synced when the system likes (and when a segment is full).
+    Off,
+}
+
+/// Who does the work that no caller waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Background {
+    /// Two threads of the log: one prepares segments, one flushes for futures, intervals and idle moments.
+    #[default]
+    Threads,
+    /// Nobody: segments are prepared when they are needed, a polled [`Ticket`](crate::Ticket) flushes by
+    /// itself, an interval needs calls of [`Wal::flush`](crate::Wal::flush). For deterministic tests.
+    Caller,
+}
+
+/// Settings of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Bytes of a segment file, header included; a multiple of 4 KiB. A larger group gets a larger file.
+    /// Default 32 MiB.
+    pub segment_bytes: u64,
+    /// When a commit is told that it is done. Default `Commit`.
+    pub sync: SyncMode,
+    /// Released segments are kept for the feed up to this many bytes of files. Default 256 MiB.
+    pub retain_bytes_max: u64,
+    /// Released segments are kept for the feed up to this age. Default 24 h.
+    pub retain_age: Duration,
+    /// Prepared files that are held beside the next segment. Default 1.
+    pub spare_segments: usize,
+    /// Bytes that may wait in the buffer before an append writes them out itself. Default 8 MiB.
+    pub group_bytes_max: usize,
+    /// Quiet time after which a NOOP confirms the newest records. Default 1 s.
+    pub confirm_after: Duration,
+    /// Name of the payloads' encoding, written into each frame; frames with a higher one are refused.
+    /// Default 1.
+    pub payload_codec: u8,
+    /// Seed of the segments' salts; `None` takes randomness from the system. Default `None`.
+    pub seed: Option<u64>,
+    /// Who does the work that no caller waits for. Default `Threads`.
+    pub background: Background,
+    /// How sealed segments are read. Default `Mapped`.
+    pub sealed_reads: SealedReads,
+}
+
+/// How sealed segments are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SealedReads {
+    /// Through a memory map where the file system has one.
+    #[default]
+    Mapped,
+    /// With positioned reads.
+    Positioned,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 32 << 20,
+            sync: SyncMode::Commit,
+            retain_bytes_max: 256 << 20,
+            retain_age: Duration::from_secs(24 * 60 * 60),
+            spare_segments: 1,
+            group_bytes_max: 8 << 20,
+            confirm_after: Duration::from_secs(1),
+            payload_codec: 1,
+            seed: None,
+            background: Background::Threads,
+            sealed_reads: SealedReads::Mapped,
+        }
+    }
+}
