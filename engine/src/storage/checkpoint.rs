@@ -1,14 +1,15 @@
 //! Checkpoints: what memory holds goes to the storage file, in one redb transaction with its LSN.
 //!
 //! Freeze, write sorted, commit durably, swap the layers; commits, reads and scans go on all the while. Only
-//! rows both durable and visible are written, so the file never runs ahead of the log. Next door: `base`.
+//! whole generations are written, once all of theirs is durable and visible: so the file never runs ahead of
+//! the log, and versions within a generation may be dropped without a thought for the file. Next door: `base`.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use redb::{Durability, ReadableTable, WriteTransaction};
+use redb::{Database, Durability, ReadableTable, WriteTransaction};
 use tailwater_proto::{Key, Lsn, StorageId};
 
 use super::base::{
@@ -26,6 +27,9 @@ use super::store::{File, Store, in_file};
 pub struct CheckpointReport {
     /// The storage file now holds exactly the commits up to here; the log before it may go.
     pub applied: Lsn,
+    /// Memory is frozen up to here and waits for it to be durable and visible: another checkpoint then will
+    /// write it. `None`: there was nothing that had to wait.
+    pub pending: Option<Lsn>,
     /// Rows inserted or replaced.
     pub rows_written: u64,
     /// Rows deleted; keys that were never in the file included.
@@ -37,9 +41,10 @@ pub struct CheckpointReport {
 }
 
 impl Store {
-    /// Writes all commits up to `durable` (and to the visible LSN) to the storage file, with `meta`, which
-    /// replaces values of the same names and keeps the others. Waits for another checkpoint under way; holds
-    /// nobody else up. Does nothing if there is nothing new and `meta` is empty.
+    /// Writes generations that lie wholly at or before `durable` (and the visible LSN) to the storage file, with
+    /// `meta`, which replaces values of the same names and keeps the others. The generation being written to
+    /// is frozen first; where its last commit is not durable yet, it is `pending` and the next call writes it.
+    /// Waits for another checkpoint under way; holds nobody else up. Does nothing if there is nothing new.
     ///
     /// # Errors
     /// I/O or damage: the layers stay as they were and nothing is lost, but redb may want a reopen.
@@ -55,48 +60,56 @@ impl Store {
             return Err(StorageError::ReservedName((*name).to_owned()));
         }
         let _one_at_a_time = self.checkpointing.lock();
-        let before = self.applied_lsn();
-        let applied = durable.min(self.live.visible()).max(before);
+        let limit = durable.min(self.live.visible());
+        self.freeze(limit);
+        let root = self.root();
+        let (ready, pending): (Vec<_>, Vec<_>) = root
+            .frozen
+            .iter()
+            .cloned()
+            .partition(|generation| generation.last() <= limit);
+        let before = root.base.applied();
+        let applied = ready
+            .first()
+            .map_or(before, |generation| generation.last().max(before));
         let mut report = CheckpointReport {
             applied,
+            pending: pending.first().map(|generation| generation.last()),
             ..CheckpointReport::default()
         };
-        if applied == before && meta.is_empty() {
+        let known = |(name, value): &(&str, Vec<u8>)| root.base.meta(name) == Some(value);
+        if applied == before && meta.iter().all(known) {
             return Ok(report);
         }
-        self.freeze(applied);
         let gone: BTreeSet<StorageId> = {
             let dropped = self.dropped.lock();
             let due = dropped.iter().filter(|(_, lsn)| **lsn <= applied);
             due.map(|(id, _)| *id).collect()
         };
-        let frozen = self.root().frozen.clone();
         let drain = Drain {
-            frozen: &frozen,
-            after: before,
-            at: applied,
+            ready: &ready,
+            applied,
             gone: &gone,
         };
-        guarded(|| {
-            let mut transaction = database.begin_write()?;
-            transaction.set_durability(Durability::Immediate)?;
-            transaction.set_quick_repair(true);
-            drain.write(&transaction, &mut report)?;
-            write_meta(&transaction, applied, meta)?;
-            transaction.commit()?;
-            Ok::<_, redb::Error>(())
+        commit(database, |transaction| {
+            drain.write(transaction, &mut report)?;
+            write_meta(transaction, applied, meta)
         })
         .map_err(|error| in_file(error, &self.path))?;
-        self.publish(applied, &gone)?;
+        self.publish(applied, &ready, pending, &gone)?;
         Ok(report)
     }
 
-    /// Ends the active generation if it holds anything up to `applied`; later commits go to a new one.
-    fn freeze(&self, applied: Lsn) {
+    /// Ends the active generation, so that later commits go to a new one; not while an earlier one still
+    /// waits for `limit` to reach its end.
+    fn freeze(&self, limit: Lsn) {
         let _gate = self.gate.lock();
         self.replace_root(|root| {
-            let tables = root.active.tables();
-            if !tables.iter().any(|(_, table)| table.first() <= applied) {
+            let waits = root
+                .frozen
+                .iter()
+                .any(|generation| generation.last() > limit);
+            if waits || root.active.last() == Lsn::ZERO {
                 return root.clone();
             }
             let mut frozen = vec![Arc::clone(&root.active)];
@@ -111,15 +124,18 @@ impl Store {
     }
 
     /// Puts what the file now holds in the place of the generations it came from.
-    fn publish(&self, applied: Lsn, gone: &BTreeSet<StorageId>) -> Result<()> {
+    fn publish(
+        &self,
+        applied: Lsn,
+        ready: &[Arc<Generation>],
+        pending: Vec<Arc<Generation>>,
+        gone: &BTreeSet<StorageId>,
+    ) -> Result<()> {
         let base = Arc::new(self.file.base()?);
-        let root = self.root();
-        let mut history = History::clone(&root.history);
-        // Oldest first. A generation with commits not yet durable stays a layer.
-        for generation in root.frozen.iter().rev() {
-            if generation.last() <= applied {
-                history = history.with(generation, self.settings.history_bytes_max);
-            }
+        assert_eq!(base.applied(), applied, "the file holds what was written");
+        let mut history = History::clone(&self.root().history);
+        for generation in ready.iter().rev() {
+            history = history.with(generation, self.settings.history_bytes_max);
         }
         for id in gone {
             history.forget_storage(*id);
@@ -127,12 +143,7 @@ impl Store {
         let history = Arc::new(history);
         self.replace_root(|root| Root {
             active: Arc::clone(&root.active),
-            frozen: root
-                .frozen
-                .iter()
-                .filter(|generation| generation.last() > applied)
-                .cloned()
-                .collect(),
+            frozen: pending,
             base,
             history,
         });
@@ -141,12 +152,34 @@ impl Store {
     }
 }
 
-/// The commits in `(after, at]` of frozen generations, on their way to the file.
+/// Runs one redb transaction, durable, with all that opening after a crash needs.
+fn commit(
+    database: &Database,
+    write: impl FnOnce(&WriteTransaction) -> std::result::Result<(), redb::Error>,
+) -> Result<()> {
+    guarded(|| {
+        let mut transaction = database.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        transaction.set_quick_repair(true);
+        write(&transaction)?;
+        transaction.commit()?;
+        Ok::<_, redb::Error>(())
+    })
+}
+
+/// Makes the first checkpoint of a new file: nothing, in our format.
+pub(super) fn format(database: &Database) -> Result<()> {
+    commit(database, |transaction| {
+        write_meta(transaction, Lsn::ZERO, &[])
+    })
+}
+
+/// Whole generations on their way to the file.
 struct Drain<'a> {
     /// Newest first.
-    frozen: &'a [Arc<Generation>],
-    after: Lsn,
-    at: Lsn,
+    ready: &'a [Arc<Generation>],
+    /// The last commit in them.
+    applied: Lsn,
     gone: &'a BTreeSet<StorageId>,
 }
 
@@ -162,7 +195,7 @@ impl Drain<'_> {
             }
         }
         let ids: BTreeSet<StorageId> = self
-            .frozen
+            .ready
             .iter()
             .flat_map(|generation| generation.tables())
             .map(|(id, _)| id)
@@ -176,12 +209,12 @@ impl Drain<'_> {
 
     fn rows(&self, id: StorageId) -> Rows {
         let layers = self
-            .frozen
+            .ready
             .iter()
             .filter_map(|generation| generation.table(id))
             .map(|table| {
                 let (lo, hi) = (Bound::Unbounded, Bound::Unbounded);
-                Layer::Mem(MemCursor::new(table, self.after, self.at, lo, hi, false))
+                Layer::Mem(MemCursor::new(table, self.applied, lo, hi, false))
             });
         Rows {
             id,

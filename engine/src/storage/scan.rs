@@ -26,8 +26,6 @@ const LOOK_PER_ROW: usize = 8;
 /// Reads a range of one memtable in batches.
 pub(super) struct MemCursor {
     table: Arc<MemTable>,
-    /// Versions in `(after, at]` are seen.
-    after: Lsn,
     at: Lsn,
     lo: Bound<Key>,
     hi: Bound<Key>,
@@ -38,10 +36,9 @@ pub(super) struct MemCursor {
 }
 
 impl MemCursor {
-    /// Reads `lo..hi`, which must not be empty.
+    /// Reads `lo..hi`, which must not be empty, as of `at`.
     pub(super) fn new(
         table: Arc<MemTable>,
-        after: Lsn,
         at: Lsn,
         lo: Bound<Key>,
         hi: Bound<Key>,
@@ -49,7 +46,6 @@ impl MemCursor {
     ) -> Self {
         Self {
             table,
-            after,
             at,
             lo,
             hi,
@@ -62,15 +58,13 @@ impl MemCursor {
 
     fn fill(&mut self) {
         while self.batch.is_empty() && !self.done {
-            let (after, at, wanted) = (self.after, self.at, self.batch_rows);
+            let (at, wanted) = (self.at, self.batch_rows);
             let batch = &mut self.batch;
             let mut looks_left = wanted * LOOK_PER_ROW;
             let mut stopped_at = None;
             self.table
                 .visit(&self.lo, &self.hi, self.reverse, |key, versions| {
-                    if let Some(version) = versions.at(at)
-                        && version.lsn > after
-                    {
+                    if let Some(version) = versions.at(at) {
                         batch.push_back((key.clone(), version.cell.clone()));
                     }
                     looks_left -= 1;

@@ -70,7 +70,7 @@ impl Snapshot {
                     .filter(|table| table.first() <= *lsn)
                     .map(|table| {
                         let (lo, hi) = (lo.clone(), hi.clone());
-                        Layer::Mem(MemCursor::new(table, Lsn::ZERO, *lsn, lo, hi, reverse))
+                        Layer::Mem(MemCursor::new(table, *lsn, lo, hi, reverse))
                     }),
             );
             let base = Arc::clone(&root.base);

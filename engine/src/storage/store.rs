@@ -17,6 +17,7 @@ use tailwater_wal::vfs::{OpenMode, Vfs};
 
 use super::backend::{ReaderBackend, WriterBackend};
 use super::base::{Base, guarded};
+use super::checkpoint;
 use super::error::{Result, StorageError};
 use super::generation::{Generation, Root};
 use super::history::History;
@@ -370,6 +371,7 @@ fn create(vfs: &dyn Vfs, path: &Path, builder: &Builder) -> Result<Database> {
     }
     let file = vfs.open(&new, OpenMode::CreateNew).map_err(io)?;
     let database = guarded(|| builder.create_with_backend(WriterBackend::new(file)))?;
+    checkpoint::format(&database)?;
     vfs.rename(&new, path).map_err(io)?;
     if let Some(dir) = path.parent() {
         vfs.sync_dir(dir).map_err(io)?;
