@@ -6,19 +6,8 @@ use std::fmt;
 /// Result of reading or binding SQL.
 pub type SqlResult<T> = Result<T, SqlError>;
 
-/// SQLSTATE codes the front end itself raises.
-pub mod sqlstate {
-    /// The text is not SQL.
-    pub const SYNTAX_ERROR: &str = "42601";
-    /// SQL, but a part of it that is not built.
-    pub const FEATURE_NOT_SUPPORTED: &str = "0A000";
-    /// Nested or chained deeper than the stack allows.
-    pub const STATEMENT_TOO_COMPLEX: &str = "54001";
-    /// A word that may not be a name here.
-    pub const RESERVED_NAME: &str = "42939";
-    /// A number out of the range of its place.
-    pub const NUMERIC_OUT_OF_RANGE: &str = "22003";
-}
+/// The codes.
+pub use tailwater_proto::sqlstate;
 
 /// An error in SQL text: what, where, how to mend.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 //! SQL text in, statements out. `parser` turns a script into our own [`Statement`]s around sqlparser's
 //! queries and expressions, with a byte position in every error; `dialect` is PostgreSQL's grammar plus
-//! Genji's documents. Knows no catalog and evaluates nothing; the next door is the binder.
+//! Genji's documents; `binder` settles names and types against a catalog and gives `bound` statements. Does no
+//! I/O and evaluates nothing; the next doors are `optimizer` and `execute`.
 
+pub mod bound;
 pub mod dialect;
 pub mod error;
 mod hint;

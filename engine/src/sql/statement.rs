@@ -12,6 +12,7 @@
 )]
 
 use std::ops::Range;
+use std::sync::Arc;
 
 pub use sqlparser::ast::{
     DataType, Expr, Ident, ObjectName, Query, SelectItem, TableWithJoins, With,
@@ -25,6 +26,8 @@ pub struct Parsed {
     pub statement: Statement,
     /// Its bytes in the script, without the semicolon.
     pub text_range: Range<usize>,
+    /// The script: locations in the statement are lines and columns of it.
+    pub source: Arc<str>,
     /// Where its `?` parameters stand, in order: the n-th is parameter n. `$n` and `$name` say it themselves.
     pub question_marks: Vec<Location>,
 }

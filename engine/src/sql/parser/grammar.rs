@@ -355,7 +355,7 @@ impl<'a> Grammar<'a> {
             digits.clone()
         };
         let number = text.parse().map_err(|_| Fault::Own {
-            sqlstate: sqlstate::NUMERIC_OUT_OF_RANGE,
+            sqlstate: sqlstate::NUMERIC_VALUE_OUT_OF_RANGE,
             message: format!("{text} is not a whole number of 64 bits"),
             location: token.span.start,
             hint: None,

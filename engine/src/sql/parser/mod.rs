@@ -9,6 +9,8 @@ mod grammar;
 mod session;
 mod table;
 
+use std::sync::Arc;
+
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
@@ -25,9 +27,10 @@ use super::{hint, limits};
 /// The first statement that is not SQL (42601), is SQL we do not have (0A000) or is too deep (54001).
 pub fn parse_script(sql: &str) -> SqlResult<Vec<Parsed>> {
     let dialect = TailwaterDialect::default();
+    let source: Arc<str> = sql.into();
     lexer::split(sql)?
         .into_iter()
-        .map(|slice| parse_slice(&dialect, sql, slice))
+        .map(|slice| parse_slice(&dialect, &source, slice))
         .collect()
 }
 
@@ -47,10 +50,10 @@ pub fn parse_one(sql: &str) -> SqlResult<Parsed> {
                 .hint("run them one by one, or as a script"),
         );
     }
-    parse_slice(&TailwaterDialect::default(), sql, first)
+    parse_slice(&TailwaterDialect::default(), &sql.into(), first)
 }
 
-fn parse_slice(dialect: &TailwaterDialect, sql: &str, slice: Slice) -> SqlResult<Parsed> {
+fn parse_slice(dialect: &TailwaterDialect, sql: &Arc<str>, slice: Slice) -> SqlResult<Parsed> {
     if let Err(too) = limits::check(&slice.tokens) {
         let message = format!("more than {} {}", too.limit, too.what);
         return Err(SqlError::new(sqlstate::STATEMENT_TOO_COMPLEX, message)
@@ -64,6 +67,7 @@ fn parse_slice(dialect: &TailwaterDialect, sql: &str, slice: Slice) -> SqlResult
         Ok(statement) => Ok(Parsed {
             statement,
             text_range: range,
+            source: Arc::clone(sql),
             question_marks: dialect.take_question_marks(),
         }),
         Err(fault) => Err(to_error(sql, &range, fault)),
