@@ -25,6 +25,7 @@ pub mod sql_type;
 pub mod sqlstate;
 pub mod text;
 pub mod text_input;
+pub mod v1;
 pub mod value;
 pub mod value_codec;
 
