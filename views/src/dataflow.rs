@@ -1,11 +1,12 @@
 //! `Dataflow`: the maintenance plan of one view: a flat list of operators in topological order, stored when the view
-//! is created and loaded as it stands when the database is opened. Stepped in `step`; compiled by the engine.
+//! is created and loaded as it stands when the database is opened. Stepped in `step`, made in `compile`.
 
 use serde::{Deserialize, Serialize};
 use tailwater_proto::{ColumnId, StorageId};
 
 use crate::aggregate::AggregateCall;
 use crate::expr::Expr;
+use crate::plan::IndexAccess;
 
 /// The maintenance plan of one view. Persisted: node numbers, names and fields keep their meaning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,7 +72,7 @@ pub enum NodeOperator {
         calls: Vec<AggregateCall>,
         /// Where accumulators are kept, by group.
         state: StorageId,
-        /// Where values are kept in order, for MIN, MAX and DISTINCT calls: (group, call, value, input key).
+        /// Where values are kept in order and counted, for MIN, MAX and DISTINCT calls: (group, call, value).
         values: Option<StorageId>,
     },
     /// Different rows. Key: the encoded row. State: how often each is there.
@@ -102,17 +103,21 @@ pub struct JoinSide {
 /// How the rows of a join's side are found by join key, as they were before or are after a commit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Arrangement {
-    /// In the source's own storage: the join key is a prefix of the primary key (all of it, part of it, nothing).
+    /// In the source's own storage: the primary key begins with parts of the join key (all, some, none).
     Primary {
+        /// Which parts of the join key the leading parts of the primary key are.
+        prefix: Vec<KeyPart>,
         /// The way from the source's row to the side's row.
         source: Pipeline,
     },
-    /// Through an index of the source whose entries begin with the join key and end in the primary key.
+    /// Through an index of the source whose entries begin with parts of the join key and end in the primary key.
     Index {
-        /// The index.
-        index: StorageId,
-        /// How many encoded parts precede the primary key in an entry.
-        parts: usize,
+        /// The index: where its entries are, and how many encoded parts precede the primary key in one.
+        index: IndexAccess,
+        /// Which parts of the entries are descending.
+        descending: Vec<bool>,
+        /// Which parts of the join key the leading parts of an entry are.
+        prefix: Vec<KeyPart>,
         /// The way from the source's row to the side's row.
         source: Pipeline,
     },
@@ -121,6 +126,15 @@ pub enum Arrangement {
         /// Where the copy is.
         storage: StorageId,
     },
+}
+
+/// A part of a storage's key that is a part of the join key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyPart {
+    /// Position in `JoinSide::keys`.
+    pub key: usize,
+    /// Whether the storage has it in descending order.
+    pub descending: bool,
 }
 
 /// A source and the filters and projections between it and a join, applied to rows fetched from the source.
@@ -141,4 +155,59 @@ pub enum PipelineStep {
     Filter(Expr),
     /// Replace the row.
     Project(Vec<Expr>),
+}
+
+impl NodeOperator {
+    /// Its name in `operator::VERSIONS`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Source { .. } => "source",
+            Self::Values { .. } => "values",
+            Self::Filter { .. } => "filter",
+            Self::Project { .. } => "project",
+            Self::Join { .. } => "join",
+            Self::Aggregate { .. } => "aggregate",
+            Self::Distinct { .. } => "distinct",
+            Self::UnionAll { .. } => "union_all",
+        }
+    }
+
+    /// The nodes it reads.
+    pub fn inputs(&self) -> impl Iterator<Item = usize> + '_ {
+        let (some, many): ([Option<usize>; 2], &[usize]) = match self {
+            Self::Source { .. } | Self::Values { .. } => ([None, None], &[]),
+            Self::Filter { input, .. }
+            | Self::Project { input, .. }
+            | Self::Aggregate { input, .. }
+            | Self::Distinct { input, .. } => ([Some(*input), None], &[]),
+            Self::Join { left, right, .. } => ([Some(left.input), Some(right.input)], &[]),
+            Self::UnionAll { inputs } => ([None, None], inputs),
+        };
+        some.into_iter().flatten().chain(many.iter().copied())
+    }
+
+    /// The storages it keeps state in.
+    #[must_use]
+    pub fn states(&self) -> Vec<StorageId> {
+        let arranged = |side: &JoinSide| match side.arrangement {
+            Arrangement::State { storage } => Some(storage),
+            Arrangement::Primary { .. } | Arrangement::Index { .. } => None,
+        };
+        match self {
+            Self::Source { .. }
+            | Self::Values { .. }
+            | Self::Filter { .. }
+            | Self::Project { .. }
+            | Self::UnionAll { .. } => Vec::new(),
+            Self::Join { left, right, .. } => [arranged(left), arranged(right)]
+                .into_iter()
+                .flatten()
+                .collect(),
+            Self::Aggregate { state, values, .. } => {
+                std::iter::once(*state).chain(*values).collect()
+            }
+            Self::Distinct { state, .. } => vec![*state],
+        }
+    }
 }
