@@ -157,6 +157,12 @@ impl Wal {
         self.log.durable_lsn()
     }
 
+    /// The last record a [`Reader`] gives: durable in sync mode `commit`, else written.
+    #[must_use]
+    pub fn readable_lsn(&self) -> Lsn {
+        self.log.readable_lsn()
+    }
+
     /// The present epoch.
     #[must_use]
     pub fn epoch(&self) -> u32 {

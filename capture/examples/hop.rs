@@ -1,0 +1,159 @@
+//! Measures the feed against its bare twin: commit → subscriber beside one channel hop, and what `push` and `publish`
+//! cost without subscriptions and among 100,000 keyed ones.
+//!
+//! `cargo run --release -p tailwater-capture --example hop`
+#![expect(clippy::print_stdout, reason = "it is what the example is for")]
+#![expect(clippy::unwrap_used, reason = "a measurement that fails shall stop")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tailwater_capture::{
+    Event, Feed, FeedSettings, LogCursor, LogError, LogTail, Selection, Start, SubscribeRequest,
+};
+use tailwater_proto::{Change, Key, Lsn, Record, StorageId, encode_record};
+
+/// A log that could give back everything, and is never asked to.
+struct Unread;
+
+impl LogTail for Unread {
+    fn epoch_history(&self) -> Vec<(u32, Lsn)> {
+        vec![(1, Lsn(1))]
+    }
+    fn oldest(&self) -> Lsn {
+        Lsn::ZERO
+    }
+    fn newest(&self) -> Lsn {
+        Lsn::ZERO
+    }
+    fn read_after(&self, lsn: Lsn) -> Result<Box<dyn LogCursor>, LogError> {
+        Err(LogError::Released { oldest: lsn.next() })
+    }
+}
+
+const STORAGE: StorageId = StorageId(1);
+const HOPS: usize = 4_000;
+
+fn record(number: u64) -> Arc<[u8]> {
+    let change = Change {
+        storage: STORAGE,
+        schema_version: 1,
+        key: Key::from(&number.to_be_bytes()[..]),
+        before: None,
+        after: Some([7; 120].into()),
+    };
+    encode_record(
+        (&Record {
+            base: vec![change],
+            ..Record::default()
+        })
+            .into(),
+    )
+    .unwrap()
+}
+
+fn feed() -> Arc<Feed> {
+    Feed::new(FeedSettings::default(), [0; 16], Arc::new(Unread))
+}
+
+/// Lets a receiver fall asleep before the next hop, as between commits that wait for a disk.
+fn pause() {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_micros(180) {
+        std::hint::spin_loop();
+    }
+}
+
+/// Nanoseconds from just before the sending to just after the receiving, sorted.
+fn channel_hops() -> Vec<u64> {
+    let (sender, receiver) = crossbeam_channel::bounded::<(Instant, Arc<[u8]>)>(1_024);
+    let reader = std::thread::spawn(move || {
+        let mut hops: Vec<u64> = receiver
+            .iter()
+            .map(|(sent, _)| sent.elapsed().as_nanos() as u64)
+            .collect();
+        hops.sort_unstable();
+        hops
+    });
+    let record = record(1);
+    for _ in 0..HOPS {
+        pause();
+        sender.send((Instant::now(), Arc::clone(&record))).unwrap();
+    }
+    drop(sender);
+    reader.join().unwrap()
+}
+
+fn feed_hops() -> Vec<u64> {
+    let feed = feed();
+    let request = SubscribeRequest::new(Selection::whole(STORAGE), Start::After(Lsn::ZERO));
+    let mut subscription = feed.subscribe(request).unwrap();
+    let (sender, times) = crossbeam_channel::unbounded();
+    let reader = std::thread::spawn(move || {
+        let mut received = Vec::with_capacity(HOPS);
+        while received.len() < HOPS {
+            if let Event::Frame(frame) = subscription.recv().unwrap() {
+                assert_eq!(frame.changes.len(), 1);
+                received.push(Instant::now());
+            }
+        }
+        let mut hops: Vec<u64> = received
+            .into_iter()
+            .zip(times.iter())
+            .map(|(received, sent): (Instant, Instant)| (received - sent).as_nanos() as u64)
+            .collect();
+        hops.sort_unstable();
+        hops
+    });
+    for number in 1..=HOPS as u64 {
+        let record = record(number);
+        feed.push(Lsn(number), record);
+        pause();
+        let sent = Instant::now();
+        feed.publish(Lsn(number), true);
+        sender.send(sent).unwrap();
+    }
+    drop(sender);
+    reader.join().unwrap()
+}
+
+/// Nanoseconds for one push and one publish among so many keyed subscriptions, none of them concerned.
+fn commit_cost(subscriptions: u64) -> u64 {
+    const COMMITS: u64 = 50_000;
+    let feed = feed();
+    let sleeping: Vec<_> = (0..subscriptions)
+        .map(|number| {
+            let key = Key::from(&(u64::MAX - number).to_be_bytes()[..]);
+            let request =
+                SubscribeRequest::new(Selection::key(STORAGE, key), Start::After(Lsn::ZERO));
+            feed.subscribe(request).unwrap()
+        })
+        .collect();
+    let records: Vec<_> = (1..=COMMITS).map(record).collect();
+    let begun = Instant::now();
+    for (number, record) in (1..).zip(&records) {
+        feed.push(Lsn(number), Arc::clone(record));
+        feed.publish(Lsn(number), true);
+    }
+    let cost = begun.elapsed().as_nanos() as u64 / COMMITS;
+    assert_eq!(sleeping.len() as u64, subscriptions);
+    cost
+}
+
+fn main() {
+    for round in 1..=3 {
+        let (bare, fed) = (channel_hops(), feed_hops());
+        for (name, percentile) in [("p50", 50), ("p99", 99)] {
+            let at = HOPS * percentile / 100;
+            let (bare, fed) = (bare[at], fed[at]);
+            let ratio = fed as f64 / bare as f64;
+            println!("round {round} {name}: channel {bare} ns, feed {fed} ns, {ratio:.2} x");
+        }
+    }
+    for subscriptions in [0, 1, 1_000, 100_000] {
+        println!(
+            "push + publish among {subscriptions}: {} ns",
+            commit_cost(subscriptions)
+        );
+    }
+}
