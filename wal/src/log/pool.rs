@@ -21,6 +21,7 @@ use crate::vfs::{OpenMode, Vfs, VfsFile};
 
 /// Bytes of a segment that is needed at once, with nothing prepared.
 const SHORT_SEGMENT_BYTES: u64 = 1 << 20;
+/// Zeros that are written between two syncs: small, so that commits meanwhile do not wait behind them.
 const ZERO_CHUNK_BYTES: usize = 1 << 20;
 
 /// Where segments come from and go to.
@@ -221,10 +222,10 @@ impl Pool {
     /// Makes a file of zeros that really occupies its bytes.
     fn fill(&self, number: u64, bytes: u64) -> Result<()> {
         let path = self.dir.join(format::spare_name(number));
-        let filled = self.vfs.open(&path, OpenMode::CreateNew).and_then(|file| {
-            zero(file.as_ref(), bytes)?;
-            file.sync_data()
-        });
+        let filled = self
+            .vfs
+            .open(&path, OpenMode::CreateNew)
+            .and_then(|file| zero(file.as_ref(), bytes));
         filled.map_err(|e| {
             // On a full disk the half file would only stand in the way.
             _ = self.vfs.remove(&path);
@@ -281,6 +282,7 @@ fn zero(file: &dyn VfsFile, bytes: u64) -> std::io::Result<()> {
             .unwrap_or(usize::MAX)
             .min(chunk.len());
         file.write_all_at(chunk.get(..step).unwrap_or_default(), at)?;
+        file.sync_data()?;
         at += step as u64;
     }
     debug_assert!(bytes >= FRAMES_AT, "a segment holds at least its header");

@@ -1,7 +1,8 @@
 //! Lets go of segments that neither recovery nor the feed needs.
 //!
 //! A segment goes when the storage has applied all of it and it is older or further back than what is retained
-//! for the feed. The active segment never goes. Oldest first, and each name is gone for good before the next
+//! for the feed. The active segment never goes, nor the one before it until the active one shows by itself
+//! where the log stands: else a crash could leave files that do not know. Oldest first, and each name is gone for good before the next
 //! one, so a crash leaves no hole. Next door: `pool`, which reuses the files.
 
 use std::sync::Arc;
@@ -27,7 +28,8 @@ impl Log {
         let mut segments = self.segments.write();
         let sealed = segments.len().checked_sub(1)?;
         let oldest = segments.front().filter(|_| sealed > 0)?;
-        if oldest.last_lsn().is_some_and(|last| last > applied) {
+        let last = oldest.last_lsn().unwrap_or(Lsn::ZERO);
+        if last > applied || !segments.get(1)?.shows_its_place(last, self.durable_lsn()) {
             return None;
         }
         let age_ms = now_unix_ms.saturating_sub(oldest.sealed_unix_ms());

@@ -75,6 +75,11 @@ impl Segment {
         Some(Lsn(self.last_lsn.load(Ordering::Acquire))).filter(|lsn| *lsn > Lsn::ZERO)
     }
 
+    /// Whether a recovery finds its place in the log from this segment on, when `last` is the record before it.
+    pub(crate) fn shows_its_place(&self, last: Lsn, durable: Lsn) -> bool {
+        self.header.after_lsn >= last || self.first_lsn().is_some_and(|first| first <= durable)
+    }
+
     /// Where the published frames end.
     pub(crate) fn end(&self) -> u64 {
         self.end.load(Ordering::Acquire)

@@ -83,6 +83,12 @@ fn a_tail_torn_at_every_byte_is_cut() {
             .iter()
             .any(|byte| *byte != 0);
         assert_eq!(found.report.tail_cut.is_some(), is_torn, "kept {kept}");
+        let cut_at = found.report.tail_cut.as_ref().map(|cut| cut.offset);
+        let len = open(&vfs, &path).len().unwrap();
+        assert!(
+            cut_at.is_none_or(|cut_at| cut_at == len),
+            "what was cut is gone from the file"
+        );
         // The log goes on behind the cut, and what was cut does not come back.
         commit(&found.wal, last + 1..=last + 3, 20);
         drop(found);
@@ -204,6 +210,73 @@ fn an_empty_log_knows_where_it_stands() {
     );
     let found = recover(&vfs, settings, Lsn(9)).unwrap();
     commit(&found.wal, 10..=10, 5);
+}
+
+/// An empty segment may be all that tells where the log stands: a crash at any point of a recovery must not lose it.
+#[test]
+fn a_crash_at_any_point_of_a_recovery_is_recovered_from() {
+    let settings = Settings {
+        retain_age: std::time::Duration::ZERO,
+        ..quiet()
+    };
+    let vfs = MemoryVfs::new();
+    let wal = create(&vfs, settings.clone());
+    commit(&wal, 1..=9, 10);
+    drop(wal);
+    let released = recover(&vfs, settings.clone(), Lsn(9)).unwrap();
+    released.wal.release(Lsn(9)).unwrap();
+    drop(released);
+    for calls in 0..12 {
+        for (fails_sync, keeps) in [(true, true), (true, false), (false, true), (false, false)] {
+            let vfs = copy(&vfs);
+            if fails_sync {
+                vfs.fail_sync_after(calls)
+            } else {
+                vfs.fail_write_after(calls)
+            }
+            let first = recover(&vfs, settings.clone(), Lsn(9));
+            let vfs = vfs.crash_keeping(&mut |_| keeps);
+            drop(first);
+            vfs.fail_sync_after(u32::MAX);
+            vfs.fail_write_after(u32::MAX);
+            let found = recover(&vfs, settings.clone(), Lsn(9)).unwrap();
+            assert_eq!(found.report.last_lsn, Lsn(9));
+            commit(&found.wal, 10..=11, 10);
+            drop(found);
+            assert_records(
+                &recover(&vfs, settings.clone(), Lsn(9)).unwrap().records,
+                10..=11,
+            );
+        }
+    }
+}
+
+/// A storage had applied 38 and the log released it. The active segment had been prepared at 36, and its own first
+/// records were not synced when the machine crashed: the log took 37 for the next record and called 38 damaged.
+#[test]
+fn a_segment_is_not_released_before_the_next_one_shows_where_the_log_stands() {
+    let settings = Settings {
+        sync: SyncMode::Off,
+        retain_age: std::time::Duration::ZERO,
+        group_bytes_max: 1,
+        ..quiet()
+    };
+    let vfs = MemoryVfs::new();
+    let wal = create(&vfs, settings.clone());
+    wal.prepare().unwrap();
+    for lsn in 1..=20 {
+        wal.append(Lsn(lsn), payload(lsn, 10)).unwrap();
+    }
+    let durable = wal.durable_lsn();
+    assert!(durable > Lsn::ZERO && durable < Lsn(19), "{durable}");
+    wal.release(durable).unwrap();
+    let vfs = vfs.crash();
+    drop(wal);
+    let found = recover(&vfs, settings, durable).unwrap();
+    assert_eq!(
+        (found.report.last_lsn, found.report.tail_cut),
+        (durable, None)
+    );
 }
 
 #[test]

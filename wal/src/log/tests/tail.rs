@@ -60,19 +60,21 @@ fn records_of_before_a_restart_are_read_on() {
 
 #[test]
 fn a_reader_overtaken_by_retention_is_told_and_one_inside_finishes_its_segment() {
+    // More than a reader copies at once, so that it comes back to the file.
     let settings = Settings {
+        segment_bytes: 256 << 10,
         retain_age: Duration::ZERO,
         ..quiet()
     };
     let vfs = MemoryVfs::new();
     let wal = create(&vfs, settings);
-    commit(&wal, 1..=100, 100);
+    commit(&wal, 1..=200, 100);
     let mut reader = wal.reader(Lsn::ZERO).unwrap();
     assert!(reader.next().unwrap().is_some());
-    wal.release(Lsn(100)).unwrap();
+    wal.release(Lsn(200)).unwrap();
     // New frames must not appear in the file under the reader.
-    commit(&wal, 101..=200, 100);
-    for lsn in 2..=15 {
+    commit(&wal, 201..=400, 100);
+    for lsn in 2..=63 {
         assert_eq!(reader.next().unwrap().unwrap().0, Lsn(lsn));
     }
     assert!(matches!(reader.next(), Err(Error::Released { .. })));

@@ -24,6 +24,7 @@ fn run(seed: u64) {
     let settings = Settings {
         segment_bytes: 16 << 10 << rng.below(3),
         sync,
+        group_bytes_max: 1 << (8 + rng.below(8)),
         retain_bytes_max: rng.below(100_000),
         retain_age: if rng.below(2) == 0 {
             Duration::ZERO
