@@ -12,7 +12,7 @@ use crate::compare::{DAY_US, INSTANT_MAX, INSTANT_MIN, class, instant_of, sorted
 use crate::document::Document;
 use crate::error::DecodeError;
 use crate::key::Key;
-use crate::number::{Digits, EXACT_INT_MAX, Number};
+use crate::number::{Digits, EXACT_INT_MAX, Number, floor_of_int};
 use crate::value::{Interval, Value};
 use crate::value_codec::DEPTH_MAX;
 
@@ -164,7 +164,46 @@ fn encode_int(key: &mut Key, n: i64) {
     if n.unsigned_abs() <= EXACT_INT_MAX {
         encode_double(key, n as f64);
     } else {
-        encode_number(key, Number::Int(n));
+        encode_large_int(key, n);
+    }
+}
+
+/// What [`encode_number`] makes of an integer beyond 2^53, without collecting its digits first: such are many ids.
+fn encode_large_int(key: &mut Key, n: i64) {
+    let (floor, exact) = floor_of_int(n);
+    if exact {
+        return encode_double(key, floor);
+    }
+    let mut rest = n.unsigned_abs();
+    let exponent = i64::from(rest.ilog10()) + 1;
+    while rest.is_multiple_of(10) {
+        rest /= 10;
+    }
+    let count = rest.ilog10() + 1;
+    let mut half = count % 2 == 1;
+    let mut pairs = [0; 10];
+    let pairs = pairs.get_mut(..count.div_ceil(2) as usize);
+    let pairs = pairs.unwrap_or_default();
+    for pair in pairs.iter_mut().rev() {
+        // An odd last digit stands for the tens.
+        let by = if half { 10 } else { 100 };
+        *pair = (rest % by) as u8 * if half { 10 } else { 1 } + 1;
+        rest /= by;
+        half = false;
+    }
+    key.push(class::NUMBER);
+    key.extend(&order_bits(floor).to_be_bytes());
+    key.push(DIGITS);
+    let start = key.len();
+    encode_exponent(key, exponent);
+    key.extend(pairs);
+    key.push(class::END);
+    if n < 0
+        && let Some(part) = key.as_mut_slice().get_mut(start..)
+    {
+        for byte in part {
+            *byte = !*byte;
+        }
     }
 }
 
@@ -537,6 +576,24 @@ fn span_value(span: i128) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_integers_are_encoded_as_their_digits_are() {
+        let mut n = 1i64 << 53;
+        for step in 1..20_000i64 {
+            n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(step);
+            let rounded = n / 10i64.pow(step as u32 % 18) * 10i64.pow(step as u32 % 18);
+            for n in [n, -n, rounded, n >> 8, i64::MAX - step, i64::MIN + step] {
+                if n.unsigned_abs() <= EXACT_INT_MAX {
+                    continue;
+                }
+                let (mut fast, mut slow) = (Key::new(), Key::new());
+                encode_large_int(&mut fast, n);
+                encode_number(&mut slow, Number::Int(n));
+                assert_eq!(fast, slow, "{n}");
+            }
+        }
+    }
 
     #[test]
     fn parts_tell_their_end_in_both_orders() {

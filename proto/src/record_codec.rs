@@ -13,6 +13,7 @@ use crate::change::{Change, Record};
 use crate::error::{DecodeError, EncodeError};
 use crate::key::Key;
 use crate::lsn::StorageId;
+use crate::value_codec::Reader;
 
 /// The codec of the envelope: bincode 2.0.1, variable-width integers, little-endian. Persisted, never renumber.
 pub const CODEC_BINCODE: u8 = 1;
@@ -55,7 +56,9 @@ struct Envelope<'b> {
     principal: &'b str,
 }
 
-#[derive(Encode, BorrowDecode)]
+/// What the bytes of a change are to bincode: the slow twin of `put_change` and `Changes::read`.
+#[cfg(test)]
+#[derive(Debug, PartialEq, Eq, Encode, BorrowDecode)]
 struct WireChange<'b> {
     storage: u32,
     schema_version: u32,
@@ -225,13 +228,11 @@ impl RecordEncoder {
             Some((_, count)) => *count = count.checked_add(1).ok_or(EncodeError::TooLarge)?,
             None => panic!("a change stands in a section"),
         }
-        self.put(WireChange {
-            storage: change.storage.0,
-            schema_version: change.schema_version,
-            key: change.key,
-            before: change.before,
-            after: change.after,
-        })
+        put_change(&mut self.bytes, change);
+        if self.bytes.len() > RECORD_BYTES_MAX {
+            return Err(EncodeError::TooLarge);
+        }
+        Ok(())
     }
 
     /// The bytes of the record.
@@ -260,6 +261,41 @@ impl RecordEncoder {
     fn put(&mut self, item: impl Encode) -> Result<(), EncodeError> {
         bincode::encode_into_writer(item, Appender(&mut self.bytes), BINCODE)
             .map_err(|_| EncodeError::TooLarge)
+    }
+}
+
+/// A change as bincode writes it: two integers, then lengths and bytes, options behind 00 or 01.
+fn put_change(out: &mut Vec<u8>, change: ChangeRef<'_>) {
+    put_varint(out, change.storage.0.into());
+    put_varint(out, change.schema_version.into());
+    put_varint(out, change.key.len() as u64);
+    out.extend_from_slice(change.key);
+    for image in [change.before, change.after] {
+        match image {
+            None => out.push(0),
+            Some(image) => {
+                out.push(1);
+                put_varint(out, image.len() as u64);
+                out.extend_from_slice(image);
+            }
+        }
+    }
+}
+
+/// Bincode's integers: below 251 one byte; else a byte for the width, then 2, 4 or 8 bytes.
+#[inline]
+fn put_varint(out: &mut Vec<u8>, n: u64) {
+    if n < 251 {
+        out.push(n as u8);
+    } else if let Ok(n) = u16::try_from(n) {
+        out.push(251);
+        out.extend_from_slice(&n.to_le_bytes());
+    } else if let Ok(n) = u32::try_from(n) {
+        out.push(252);
+        out.extend_from_slice(&n.to_le_bytes());
+    } else {
+        out.push(253);
+        out.extend_from_slice(&n.to_le_bytes());
     }
 }
 
@@ -311,7 +347,7 @@ impl<'b> RecordView<'b> {
             });
         }
         let mut at = FLAGS_AT + 1;
-        let envelope: Envelope<'b> = take(bytes, &mut at, 0, "the envelope of a record")?;
+        let envelope = take_envelope(bytes, &mut at)?;
         let mut sections = [None; 3];
         for (section, slot) in Section::ALL.into_iter().zip(&mut sections) {
             if flags & section.flag() != 0 {
@@ -458,21 +494,76 @@ impl<'b> Changes<'b> {
     }
 
     fn read(&mut self) -> Result<ChangeRef<'b>, DecodeError> {
-        let start = self.at;
-        let wire: WireChange<'b> = take(self.bytes, &mut self.at, self.base, "a change")?;
-        if wire.before.is_none() && wire.after.is_none() {
+        let mut reader = Reader::new(self.bytes);
+        reader.at = self.at;
+        let change = Self::read_from(&mut reader).map_err(|error| error.at(self.base))?;
+        if change.before.is_none() && change.after.is_none() {
             return Err(DecodeError::Invalid {
-                offset: self.base + start,
+                offset: self.base + self.at,
                 expected: "a change with an image",
             });
         }
+        self.at = reader.at;
+        Ok(change)
+    }
+
+    fn read_from(reader: &mut Reader<'b>) -> Result<ChangeRef<'b>, DecodeError> {
+        let storage = take_u32(reader, "the storage id of a change")?;
+        let schema_version = take_u32(reader, "the schema version of a change")?;
+        let key = take_bytes(reader, "the key of a change")?;
+        let before = take_image(reader, "the image before a change")?;
+        let after = take_image(reader, "the image after a change")?;
         Ok(ChangeRef {
-            storage: StorageId(wire.storage),
-            schema_version: wire.schema_version,
-            key: wire.key,
-            before: wire.before,
-            after: wire.after,
+            storage: StorageId(storage),
+            schema_version,
+            key,
+            before,
+            after,
         })
+    }
+}
+
+#[inline]
+fn take_varint(reader: &mut Reader<'_>, expected: &'static str) -> Result<u64, DecodeError> {
+    Ok(match reader.byte(expected)? {
+        251 => u16::from_le_bytes(reader.take(expected)?).into(),
+        252 => u32::from_le_bytes(reader.take(expected)?).into(),
+        253 => u64::from_le_bytes(reader.take(expected)?),
+        254.. => {
+            return Err(DecodeError::Invalid {
+                offset: reader.at - 1,
+                expected,
+            });
+        }
+        small => small.into(),
+    })
+}
+
+fn take_u32(reader: &mut Reader<'_>, expected: &'static str) -> Result<u32, DecodeError> {
+    let offset = reader.at;
+    u32::try_from(take_varint(reader, expected)?)
+        .map_err(|_| DecodeError::Invalid { offset, expected })
+}
+
+fn take_bytes<'b>(
+    reader: &mut Reader<'b>,
+    expected: &'static str,
+) -> Result<&'b [u8], DecodeError> {
+    let len = usize::try_from(take_varint(reader, expected)?).unwrap_or(usize::MAX);
+    reader.slice(len, expected)
+}
+
+fn take_image<'b>(
+    reader: &mut Reader<'b>,
+    expected: &'static str,
+) -> Result<Option<&'b [u8]>, DecodeError> {
+    match reader.byte(expected)? {
+        0 => Ok(None),
+        1 => take_bytes(reader, expected).map(Some),
+        _ => Err(DecodeError::Invalid {
+            offset: reader.at - 1,
+            expected,
+        }),
     }
 }
 
@@ -498,25 +589,20 @@ impl<'b> Iterator for Changes<'b> {
     }
 }
 
-/// Decodes one bincode item at `at`. `base`: where `bytes` begin in the record, for errors.
-fn take<'b, T: BorrowDecode<'b, ()>>(
-    bytes: &'b [u8],
-    at: &mut usize,
-    base: usize,
-    expected: &'static str,
-) -> Result<T, DecodeError> {
+fn take_envelope<'b>(bytes: &'b [u8], at: &mut usize) -> Result<Envelope<'b>, DecodeError> {
+    let expected = "the envelope of a record";
     let rest = bytes.get(*at..).unwrap_or_default();
     match bincode::borrow_decode_from_slice(rest, BINCODE) {
-        Ok((item, len)) => {
+        Ok((envelope, len)) => {
             *at += len;
-            Ok(item)
+            Ok(envelope)
         }
         Err(bincode::error::DecodeError::UnexpectedEnd { .. }) => Err(DecodeError::Truncated {
-            offset: base + bytes.len(),
+            offset: bytes.len(),
             expected,
         }),
         Err(_) => Err(DecodeError::Invalid {
-            offset: base + *at,
+            offset: *at,
             expected,
         }),
     }
@@ -567,6 +653,37 @@ mod tests {
         assert!(view.section(Section::State).is_none());
         assert_eq!(view.changes(Section::State).count(), 0);
         assert_eq!(view.changes(Section::Base).count(), 2);
+    }
+
+    #[test]
+    fn changes_are_what_bincode_makes_of_them() {
+        let lens = [0, 1, 250, 251, 252, 65_535, 65_536];
+        for (place, len) in lens.into_iter().enumerate() {
+            let image = vec![7; len];
+            let number = [0, 250, 251, 65_535, 65_536, u32::MAX, 1][place];
+            let wire = WireChange {
+                storage: number,
+                schema_version: number,
+                key: &image,
+                before: (len % 2 == 0).then_some(&image),
+                after: (len != 250).then_some(&image),
+            };
+            let change = ChangeRef {
+                storage: StorageId(wire.storage),
+                schema_version: wire.schema_version,
+                key: wire.key,
+                before: wire.before,
+                after: wire.after,
+            };
+            let slow = bincode::encode_to_vec(&wire, BINCODE).unwrap();
+            let mut fast = Vec::new();
+            put_change(&mut fast, change);
+            assert!(fast == slow, "length {len}");
+            assert_eq!(Changes::read_from(&mut Reader::new(&slow)), Ok(change));
+            let read: (WireChange<'_>, usize) =
+                bincode::borrow_decode_from_slice(&fast, BINCODE).unwrap();
+            assert_eq!(read, (wire, fast.len()));
+        }
     }
 
     #[test]

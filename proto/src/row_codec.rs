@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::error::{DecodeError, EncodeError};
 use crate::row::ColumnId;
 use crate::value::Value;
-use crate::value_codec::{Reader, decode_value, encode_value, write_varint};
+use crate::value_codec::{DEPTH_MAX, Reader, decode_value, encode_value, write_varint};
 
 /// High bits of the first byte: the version of the row format. Persisted, never renumber.
 const VERSION: u8 = 0x10;
@@ -276,7 +276,8 @@ impl<'b> RowView<'b> {
     /// If a wanted value's bytes are damaged; `out` then holds those before it.
     pub fn project(&self, wanted: &[ColumnId], out: &mut Vec<Value>) -> Result<(), DecodeError> {
         out.reserve(wanted.len());
-        let mut next = 0;
+        let mut next = self.project_leading(wanted, out)?;
+        let wanted = wanted.get(next..).unwrap_or_default();
         for id in wanted {
             let place = if self.id_at(next) == Some(id.0) {
                 Some(next)
@@ -292,6 +293,31 @@ impl<'b> RowView<'b> {
             });
         }
         Ok(())
+    }
+
+    /// Appends the first wanted columns for as long as they are the stored ones, reading straight on; how many.
+    fn project_leading(
+        &self,
+        wanted: &[ColumnId],
+        out: &mut Vec<Value>,
+    ) -> Result<usize, DecodeError> {
+        let mut reader = Reader::new(self.values);
+        for (place, id) in wanted.iter().enumerate() {
+            if self.id_at(place) != Some(id.0) {
+                return Ok(place);
+            }
+            let value = reader
+                .value(DEPTH_MAX)
+                .map_err(|error| error.at(self.base))?;
+            if self.ends.get(place) != Some(reader.at) {
+                return Err(DecodeError::Invalid {
+                    offset: self.base,
+                    expected: "a directory of a row that agrees with its values",
+                });
+            }
+            out.push(value);
+        }
+        Ok(wanted.len())
     }
 
     /// Columns in ascending order of their ids.
@@ -359,7 +385,6 @@ fn narrow(reader: &mut Reader<'_>, expected: &'static str) -> Result<u32, Decode
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value_codec::DEPTH_MAX;
 
     fn columns(values: &[(u32, Value)]) -> impl Iterator<Item = (ColumnId, &Value)> {
         values.iter().map(|(id, value)| (ColumnId(*id), value))
