@@ -2,5 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod catalog;
+pub mod explain;
+pub mod optimizer;
 pub mod sql;
 pub mod storage;
