@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
-use crate::text_interim::{json, parse_text, to_text};
-use tailwater_proto::{BigDecimal, EcoString, SqlType, TextError, Value, sqlstate};
+use tailwater_proto::{
+    BigDecimal, EcoString, SqlType, TextError, Value, parse_json, parse_text, sqlstate,
+};
 
 use crate::civil::{self, DAY_US};
 use crate::error::{Error, Result};
@@ -74,40 +75,23 @@ pub fn text_of(value: &Value) -> EcoString {
     match value {
         Value::Text(text) => text.clone(),
         Value::Bool(truth) => EcoString::from(if *truth { "true" } else { "false" }),
-        Value::Json(inner) => json::to_json(inner).into(),
-        other => to_text(other, &SqlType::Any).into(),
+        other => ecow::eco_format!("{other}"),
     }
 }
 
 fn from_text(text: &str, to: &SqlType, mode: CastMode) -> Result<Value> {
-    let starts = |open| text.trim_start().starts_with(open);
     match to {
         // Arrays of documents and schemaless columns are written as JSON, PostgreSQL's arrays in braces.
-        SqlType::Array(element) if starts('[') => {
-            to_array(&json_value(text, to)?, element, to, mode)
+        SqlType::Array(element) if text.trim_start().starts_with('[') => {
+            let json = parse_json(text).map_err(text_error)?;
+            to_array(&json, element, to, mode)
         }
-        SqlType::Document => match json_value(text, to)? {
-            document @ Value::Document(_) => Ok(document),
-            _ => Err(Error::row(
-                sqlstate::INVALID_TEXT_REPRESENTATION,
-                format!("invalid input syntax for type document: \"{text}\""),
-            )),
-        },
-        SqlType::Json => Ok(Value::Json(Arc::new(json_value(text, to)?))),
         _ => parse_text(text, to).map_err(text_error),
     }
 }
 
-fn json_value(text: &str, to: &SqlType) -> Result<Value> {
-    json::from_json(text).map_err(|error| {
-        Error::row(
-            sqlstate::INVALID_TEXT_REPRESENTATION,
-            format!("invalid input syntax for type {to}: {error}"),
-        )
-    })
-}
-
-fn text_error(error: TextError) -> Error {
+/// What reading a text said, as an error of the row it stands in.
+pub(crate) fn text_error(error: TextError) -> Error {
     Error::row(error.sqlstate, error.message)
 }
 

@@ -3,6 +3,7 @@
 //! Dates run from 4714-11-24 BC to 5874897-12-31, points in time to the end of what 64 bits hold (the year 294247).
 //! The least and the greatest number of either kind are the infinities and never calendar dates.
 
+use tailwater_proto::datetime::{self, DATE_MAX, DATE_MIN, TIMESTAMP_MIN};
 use tailwater_proto::{Interval, sqlstate};
 
 use crate::error::{Error, Result};
@@ -15,11 +16,6 @@ pub const MINUTE_US: i64 = 60 * SECOND_US;
 pub const HOUR_US: i64 = 60 * MINUTE_US;
 /// Microseconds of a day.
 pub const DAY_US: i64 = 24 * HOUR_US;
-/// The first date: 4714-11-24 BC, Julian day 0.
-const DATE_MIN: i64 = -2_440_588;
-/// The first day that is no date any more: 5874898-06-04.
-const DATE_END: i64 = 2_147_483_494 - 2_440_588;
-
 /// A date taken apart. Years before 1 count down from 0 (1 BC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Civil {
@@ -35,54 +31,29 @@ impl Civil {
     /// The date of a count of days since 1970-01-01.
     #[must_use]
     pub const fn of_days(days: i64) -> Self {
-        // Eras of 400 years that begin on 1 March, so that the leap day is the last of its year.
-        let shifted = days + 719_468;
-        let era = shifted.div_euclid(146_097);
-        let day_of_era = shifted.rem_euclid(146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month_from_march = (5 * day_of_year + 2) / 153;
-        let month = if month_from_march < 10 {
-            month_from_march + 3
-        } else {
-            month_from_march - 9
-        };
+        let (year, month, day) = datetime::civil_of_days(days);
         Self {
-            year: year_of_era + era * 400 + (month <= 2) as i64,
-            month,
-            day: day_of_year - (153 * month_from_march + 2) / 5 + 1,
+            year,
+            month: month as i64,
+            day: day as i64,
         }
     }
 
     /// The count of days since 1970-01-01. Days beyond the month's end run on into the next.
     #[must_use]
     pub const fn days(self) -> i64 {
-        let year = self.year - (self.month <= 2) as i64;
-        let era = year.div_euclid(400);
-        let year_of_era = year.rem_euclid(400);
-        let month_from_march = (self.month + 9) % 12;
-        let day_of_year = (153 * month_from_march + 2) / 5 + self.day - 1;
-        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-        era * 146_097 + day_of_era - 719_468
+        datetime::days_of_civil(self.year, self.month, self.day)
     }
 
     /// The same day so many months later, or the last day of that month where it is shorter.
     #[must_use]
     pub const fn plus_months(self, months: i64) -> Self {
-        let month = self.year * 12 + self.month - 1 + months;
-        let (year, month) = (month.div_euclid(12), month.rem_euclid(12) + 1);
-        let last = days_in_month(year, month);
-        Self {
-            year,
-            month,
-            day: if self.day < last { self.day } else { last },
-        }
+        Self::of_days(datetime::add_months(self.days(), months))
     }
 
     /// Whether there is such a day.
     #[must_use]
-    pub const fn is_valid(self) -> bool {
+    pub fn is_valid(self) -> bool {
         self.month >= 1
             && self.month <= 12
             && self.day >= 1
@@ -117,15 +88,10 @@ pub const fn weekday(days: i64) -> i64 {
     (days + 4).rem_euclid(7)
 }
 
-/// How many days the month has.
+/// How many days the month has, 0 outside 1 to 12.
 #[must_use]
-pub const fn days_in_month(year: i64, month: i64) -> i64 {
-    match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        _ => 31,
-    }
+pub fn days_in_month(year: i64, month: i64) -> i64 {
+    u8::try_from(month).map_or(0, |month| datetime::days_in_month(year, month).into())
 }
 
 /// The days of a DATE.
@@ -134,7 +100,7 @@ pub const fn days_in_month(year: i64, month: i64) -> i64 {
 /// `22008` outside the calendar.
 pub fn date(days: i64) -> Result<i32> {
     match i32::try_from(days) {
-        Ok(days) if (DATE_MIN..DATE_END).contains(&i64::from(days)) => Ok(days),
+        Ok(days) if (DATE_MIN..=DATE_MAX).contains(&days) => Ok(days),
         _ => Err(Error::row(
             sqlstate::DATETIME_FIELD_OVERFLOW,
             "date out of range",
@@ -148,7 +114,7 @@ pub fn date(days: i64) -> Result<i32> {
 /// `22008` outside the calendar.
 pub fn timestamp(micros: i128) -> Result<i64> {
     match i64::try_from(micros) {
-        Ok(micros) if micros >= DATE_MIN * DAY_US && micros != i64::MAX => Ok(micros),
+        Ok(micros) if micros >= TIMESTAMP_MIN && micros != i64::MAX => Ok(micros),
         _ => Err(timestamp_out_of_range()),
     }
 }
@@ -223,7 +189,7 @@ mod tests {
         }
         let epoch = Civil::of_days(0);
         assert_eq!((epoch.year, epoch.month, epoch.day), (1970, 1, 1));
-        let first = Civil::of_days(DATE_MIN);
+        let first = Civil::of_days(DATE_MIN.into());
         assert_eq!((first.year, first.month, first.day), (-4713, 11, 24));
     }
 

@@ -57,6 +57,8 @@ pub struct ExecContext {
     pub principal: Arc<str>,
     /// Values of `?`, `$1`, `$name`, by position.
     pub parameters: Arc<[Value]>,
+    /// Random bits for volatile functions; `None`: the system's. A simulation gives its own, from its seed.
+    pub entropy: Option<Arc<dyn Fn() -> u64 + Send + Sync>>,
     /// What was done so far.
     pub counters: Arc<Counters>,
 }
@@ -71,6 +73,7 @@ impl Default for ExecContext {
             now_us: 0,
             principal: Arc::from(""),
             parameters: Arc::from([]),
+            entropy: None,
             counters: Arc::default(),
         }
     }
@@ -124,6 +127,17 @@ impl ExecContext {
             return stopped("canceling statement due to statement timeout");
         }
         Ok(())
+    }
+
+    /// 64 random bits, for `random()` and `gen_random_uuid()`.
+    #[must_use]
+    pub fn random_bits(&self) -> u64 {
+        use std::hash::{BuildHasher, RandomState};
+        match &self.entropy {
+            Some(entropy) => entropy(),
+            // Keyed with the system's randomness, with another key each time.
+            None => RandomState::new().hash_one(self.now_us),
+        }
     }
 
     /// Takes `bytes` from the memory budget; given back by `release_memory`.

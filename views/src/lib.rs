@@ -25,7 +25,6 @@ pub mod plan;
 pub mod plan_eval;
 pub mod step;
 pub mod store;
-mod text_interim;
 pub mod zset;
 
 pub use context::{CancelToken, Counters, ExecContext};

@@ -10,7 +10,10 @@ pub use self::literal::Literal;
 pub use crate::function::FunctionId;
 
 pub use self::arithmetic::Typing;
-pub(crate) use self::arithmetic::{overflow, to_double, underflow};
+pub(crate) use self::arithmetic::{
+    binary as arithmetic, division_by_zero, out_of_range, overflow, to_decimal, to_double,
+    underflow,
+};
 
 mod arithmetic;
 mod concat;

@@ -16,11 +16,34 @@ pub use self::kind::Kind;
 pub use self::resolve::{ResolveError, ResolvedCall, resolve, signature};
 
 mod conditional;
+mod document;
 mod kind;
+mod math;
+mod pattern;
 mod resolve;
+mod string;
+mod string_form;
+mod system;
+mod time;
+mod time_part;
+mod to_char;
+mod to_char_number;
+mod trigonometry;
 
 /// Every function, by family.
-static FAMILIES: &[&[Function]] = &[conditional::FUNCTIONS];
+static FAMILIES: &[&[Function]] = &[
+    string::FUNCTIONS,
+    string_form::FUNCTIONS,
+    pattern::FUNCTIONS,
+    math::FUNCTIONS,
+    trigonometry::FUNCTIONS,
+    time::FUNCTIONS,
+    time_part::FUNCTIONS,
+    to_char::FUNCTIONS,
+    document::FUNCTIONS,
+    conditional::FUNCTIONS,
+    system::FUNCTIONS,
+];
 
 /// The lasting number of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

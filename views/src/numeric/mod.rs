@@ -8,8 +8,10 @@ use std::cmp::Ordering;
 
 use bigdecimal::num_bigint::{BigInt, Sign};
 use bigdecimal::num_traits::{Signed, ToPrimitive, Zero};
+use tailwater_proto::text_input::fit_numeric;
 use tailwater_proto::{BigDecimal, sqlstate};
 
+use crate::cast::text_error;
 use crate::error::{Error, Result};
 
 mod elementary;
@@ -235,24 +237,7 @@ pub fn modulo(a: &BigDecimal, b: &BigDecimal) -> Result<BigDecimal> {
 /// # Errors
 /// `22003` if there are more than `precision - scale` digits before the point.
 pub fn fit(n: &BigDecimal, precision: u16, scale: i16) -> Result<BigDecimal> {
-    let rounded = round(n, i64::from(scale));
-    let whole_max = i64::from(precision) - i64::from(scale);
-    if exponent(&rounded).is_some_and(|exponent| exponent >= whole_max) {
-        return Err(Error::row(
-            sqlstate::NUMERIC_VALUE_OUT_OF_RANGE,
-            format!(
-                "numeric field overflow: a field with precision {precision}, scale {scale} must round to an absolute \
-                 value less than {}{}",
-                if whole_max == 0 { "1" } else { "10^" },
-                if whole_max == 0 {
-                    String::new()
-                } else {
-                    whole_max.to_string()
-                },
-            ),
-        ));
-    }
-    Ok(rounded)
+    fit_numeric(n, precision, scale).map_err(text_error)
 }
 
 /// The number itself if PostgreSQL's format holds it.
@@ -303,10 +288,10 @@ pub(crate) fn complex_power() -> Error {
 /// The nearest double.
 #[must_use]
 pub fn to_double(n: &BigDecimal) -> f64 {
-    const EXACT_MAX: i64 = 1 << 53;
+    const EXACT_MAX: u64 = 1 << 53;
     let (digits, scale) = n.as_bigint_and_scale();
     if let (Some(digits), Ok(scale @ 0..=22)) = (digits.to_i64(), i32::try_from(scale))
-        && digits.abs() <= EXACT_MAX
+        && digits.unsigned_abs() <= EXACT_MAX
     {
         // Both are exact doubles, so the division rounds once.
         #[expect(clippy::cast_precision_loss, reason = "at most 2^53")]
