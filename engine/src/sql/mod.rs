@@ -3,6 +3,7 @@
 //! Genji's documents; `binder` settles names and types against a catalog and gives `bound` statements. Does no
 //! I/O and evaluates nothing; the next doors are `optimizer` and `execute`.
 
+pub mod binder;
 pub mod bound;
 pub mod dialect;
 pub mod error;

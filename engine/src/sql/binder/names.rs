@@ -57,7 +57,9 @@ fn distance(a: &str, b: &str) -> usize {
         let mut left = i + 1;
         for (to, cell) in b.iter().zip(row.iter_mut().skip(1)) {
             let above = *cell;
-            left = (left + 1).min(above + 1).min(diagonal + usize::from(from != to));
+            left = (left + 1)
+                .min(above + 1)
+                .min(diagonal + usize::from(from != to));
             diagonal = above;
             *cell = left;
         }
@@ -71,8 +73,11 @@ fn distance(a: &str, b: &str) -> usize {
 /// A relation whose name is near.
 pub fn nearest_relation(catalog: &Catalog, name: &ObjectName) -> Option<String> {
     let names: Vec<&Relation> = catalog.relations().map(|relation| &**relation).collect();
-    nearest(&name.name, names.iter().map(|relation| relation.name.name.as_str()))
-        .map(str::to_owned)
+    nearest(
+        &name.name,
+        names.iter().map(|relation| relation.name.name.as_str()),
+    )
+    .map(str::to_owned)
 }
 
 #[cfg(test)]

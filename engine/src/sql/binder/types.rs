@@ -75,7 +75,9 @@ fn numeric(info: &ExactNumberInfo) -> SqlResult<SqlType> {
             if (-1000..=1000).contains(&scale) {
                 return Ok(SqlType::Numeric(Some((small, scale))));
             }
-            Err(out_of_range(format!("NUMERIC scale {scale} must be between -1000 and 1000")))
+            Err(out_of_range(format!(
+                "NUMERIC scale {scale} must be between -1000 and 1000"
+            )))
         }
         _ => Err(out_of_range(format!(
             "NUMERIC precision {precision} must be between 1 and {PRECISION_MAX}"
@@ -86,9 +88,9 @@ fn numeric(info: &ExactNumberInfo) -> SqlResult<SqlType> {
 fn characters(length: &CharacterLength) -> SqlResult<Option<u32>> {
     match length {
         CharacterLength::Max => Ok(None),
-        CharacterLength::IntegerLength { length: 0, .. } => {
-            Err(out_of_range("length of a character type must be at least 1".to_owned()))
-        }
+        CharacterLength::IntegerLength { length: 0, .. } => Err(out_of_range(
+            "length of a character type must be at least 1".to_owned(),
+        )),
         CharacterLength::IntegerLength { length, .. } => match u32::try_from(*length) {
             Ok(small) if *length <= LENGTH_MAX => Ok(Some(small)),
             _ => Err(out_of_range(format!(
@@ -135,8 +137,20 @@ fn unknown(name: &str) -> SqlError {
         format!("type \"{}\" does not exist", name.to_lowercase()),
     );
     let known = CUSTOM.iter().map(|(name, _)| *name).chain([
-        "integer", "bigint", "smallint", "real", "double precision", "numeric", "varchar", "char",
-        "bytea", "date", "time", "timestamp", "interval", "boolean",
+        "integer",
+        "bigint",
+        "smallint",
+        "real",
+        "double precision",
+        "numeric",
+        "varchar",
+        "char",
+        "bytea",
+        "date",
+        "time",
+        "timestamp",
+        "interval",
+        "boolean",
     ]);
     match nearest(&name.to_lowercase(), known) {
         Some(near) => error.hint(format!("did you mean {near}?")),
