@@ -12,6 +12,7 @@ use tailwater_capture::{
     Event, Feed, FeedSettings, LogCursor, LogError, LogTail, Selection, Start, SubscribeRequest,
 };
 use tailwater_proto::{Change, Key, Lsn, Record, StorageId, encode_record};
+use tailwater_wal::sync::Mutex;
 
 /// A log that could give back everything, and is never asked to.
 struct Unread;
@@ -32,7 +33,7 @@ impl LogTail for Unread {
 }
 
 const STORAGE: StorageId = StorageId(1);
-const HOPS: usize = 4_000;
+const HOPS: usize = 2_000;
 
 fn record(number: u64) -> Arc<[u8]> {
     let change = Change {
@@ -56,65 +57,66 @@ fn feed() -> Arc<Feed> {
     Feed::new(FeedSettings::default(), [0; 16], Arc::new(Unread))
 }
 
-/// Lets a receiver fall asleep before the next hop, as between commits that wait for a disk.
+/// Lets a receiver fall asleep before the next hop, as between commits that wait for a disk. Sleeps itself, so that
+/// on a small machine the receiver is not kept from its core.
 fn pause() {
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_micros(180) {
-        std::hint::spin_loop();
+    std::thread::sleep(Duration::from_micros(150));
+}
+
+/// One hop by itself: the sending thread hands over an instant, the receiving one says how long it took.
+struct Hops(Vec<u64>);
+
+impl Hops {
+    fn percentile(&mut self, percent: usize) -> u64 {
+        self.0.sort_unstable();
+        self.0
+            .get(self.0.len() * percent / 100)
+            .copied()
+            .unwrap_or_default()
     }
 }
 
-/// Nanoseconds from just before the sending to just after the receiving, sorted.
-fn channel_hops() -> Vec<u64> {
+/// Bare channels and the feed, one hop each in turn, so that all meet the same weather.
+fn hops() -> (Hops, Hops) {
     let (sender, receiver) = crossbeam_channel::bounded::<(Instant, Arc<[u8]>)>(1_024);
-    let reader = std::thread::spawn(move || {
-        let mut hops: Vec<u64> = receiver
-            .iter()
-            .map(|(sent, _)| sent.elapsed().as_nanos() as u64)
-            .collect();
-        hops.sort_unstable();
-        hops
+    let channel_reader = std::thread::spawn(move || {
+        Hops(
+            receiver
+                .iter()
+                .map(|(sent, _)| sent.elapsed().as_nanos() as u64)
+                .collect(),
+        )
     });
-    let record = record(1);
-    for _ in 0..HOPS {
-        pause();
-        sender.send((Instant::now(), Arc::clone(&record))).unwrap();
-    }
-    drop(sender);
-    reader.join().unwrap()
-}
 
-fn feed_hops() -> Vec<u64> {
     let feed = feed();
     let request = SubscribeRequest::new(Selection::whole(STORAGE), Start::After(Lsn::ZERO));
     let mut subscription = feed.subscribe(request).unwrap();
-    let (sender, times) = crossbeam_channel::unbounded();
-    let reader = std::thread::spawn(move || {
-        let mut received = Vec::with_capacity(HOPS);
-        while received.len() < HOPS {
-            if let Event::Frame(frame) = subscription.recv().unwrap() {
-                assert_eq!(frame.changes.len(), 1);
-                received.push(Instant::now());
+    let sent_at = Arc::new(Mutex::new(Instant::now()));
+    let feed_reader = std::thread::spawn({
+        let sent_at = Arc::clone(&sent_at);
+        move || {
+            let mut hops = Vec::with_capacity(HOPS);
+            while hops.len() < HOPS {
+                if let Event::Frame(frame) = subscription.recv().unwrap() {
+                    let received = Instant::now();
+                    assert_eq!(frame.changes.len(), 1);
+                    hops.push((received - *sent_at.lock()).as_nanos() as u64);
+                }
             }
+            Hops(hops)
         }
-        let mut hops: Vec<u64> = received
-            .into_iter()
-            .zip(times.iter())
-            .map(|(received, sent): (Instant, Instant)| (received - sent).as_nanos() as u64)
-            .collect();
-        hops.sort_unstable();
-        hops
     });
     for number in 1..=HOPS as u64 {
         let record = record(number);
-        feed.push(Lsn(number), record);
+        feed.push(Lsn(number), Arc::clone(&record));
         pause();
-        let sent = Instant::now();
+        sender.send((Instant::now(), record)).unwrap();
+        pause();
+        *sent_at.lock() = Instant::now();
         feed.publish(Lsn(number), true);
-        sender.send(sent).unwrap();
     }
     drop(sender);
-    reader.join().unwrap()
+    (channel_reader.join().unwrap(), feed_reader.join().unwrap())
 }
 
 /// Nanoseconds for one push and one publish among so many keyed subscriptions, none of them concerned.
@@ -129,10 +131,10 @@ fn commit_cost(subscriptions: u64) -> u64 {
             feed.subscribe(request).unwrap()
         })
         .collect();
-    let records: Vec<_> = (1..=COMMITS).map(record).collect();
+    let record = record(1);
     let begun = Instant::now();
-    for (number, record) in (1..).zip(&records) {
-        feed.push(Lsn(number), Arc::clone(record));
+    for number in 1..=COMMITS {
+        feed.push(Lsn(number), Arc::clone(&record));
         feed.publish(Lsn(number), true);
     }
     let cost = begun.elapsed().as_nanos() as u64 / COMMITS;
@@ -142,10 +144,9 @@ fn commit_cost(subscriptions: u64) -> u64 {
 
 fn main() {
     for round in 1..=3 {
-        let (bare, fed) = (channel_hops(), feed_hops());
-        for (name, percentile) in [("p50", 50), ("p99", 99)] {
-            let at = HOPS * percentile / 100;
-            let (bare, fed) = (bare[at], fed[at]);
+        let (mut bare, mut fed) = hops();
+        for (name, percent) in [("p50", 50), ("p99", 99)] {
+            let (bare, fed) = (bare.percentile(percent), fed.percentile(percent));
             let ratio = fed as f64 / bare as f64;
             println!("round {round} {name}: channel {bare} ns, feed {fed} ns, {ratio:.2} x");
         }

@@ -121,6 +121,19 @@ fn a_snapshot_comes_first_in_batches_and_only_what_is_selected() {
 }
 
 #[test]
+fn a_start_ahead_of_the_feed_waits_for_it_and_repeats_nothing() {
+    let mut dam = Dam::new(FeedSettings::default());
+    let mut subscription = dam.after(2, whole(1));
+    for _ in 0..2 {
+        dam.commit(1, b"k");
+        assert_eq!(subscription.try_recv().unwrap(), None);
+        assert_eq!(subscription.progress(), None);
+    }
+    dam.commit(1, b"k");
+    assert_eq!(frames_now(&mut subscription), [3]);
+}
+
+#[test]
 fn a_damaged_record_is_reported_by_its_number() {
     let mut dam = Dam::new(FeedSettings::default());
     let mut subscription = dam.after(0, whole(1));
