@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod golden;
+mod operators;
 mod twin;
 
 use std::sync::Arc;

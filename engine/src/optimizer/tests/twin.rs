@@ -2,6 +2,7 @@
 //! it sorts. A plan that fails as written may succeed when optimized, never the other way round.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tailwater_proto::{SqlType, StorageId, Value};
 use tailwater_views::aggregate::{AggregateCall, AggregateFunction};
@@ -10,6 +11,7 @@ use tailwater_views::plan::{JoinKind, SortKey};
 use tailwater_views::{ExecContext, Expr, Plan};
 
 use super::evaluate::{Data, Rows, compare_by};
+use super::operators::{Bytes, run};
 use super::{add_index, add_table, asc, col, compare, desc, field, filter, join, limit, project};
 use super::{scan, sort};
 use crate::catalog::Catalog;
@@ -377,6 +379,9 @@ fn sorted(mut rows: Rows) -> Rows {
     rows
 }
 
+/// Runs a plan.
+type Evaluate<'e> = &'e dyn Fn(&Plan) -> Result<Rows, tailwater_views::Error>;
+
 fn check(seed: u64) {
     let mut random = Random(seed);
     let catalog = catalog();
@@ -413,16 +418,23 @@ fn check(seed: u64) {
     let Ok(expected) = data.evaluate(&written) else {
         return;
     };
-    for (what, plan) in plans {
+    let bytes = Arc::new(Bytes::of(&data));
+    let slow = |plan: &Plan| data.evaluate(plan);
+    let real = |plan: &Plan| run(plan, &bytes, &data.cx);
+    let evaluators: [(&str, Evaluate<'_>); 2] = [("slowly", &slow), ("by operators", &real)];
+    for ((what, plan), (how, evaluate)) in plans
+        .iter()
+        .flat_map(|plan| evaluators.iter().map(move |evaluator| (plan, evaluator)))
+    {
         let context = || {
             format!(
-                "seed {seed} ({what})\n--- written\n{}\n--- optimized\n{}",
+                "seed {seed} ({what}, {how})\n--- written\n{}\n--- optimized\n{}",
                 explain(&written, &catalog),
-                explain(&plan, &catalog)
+                explain(plan, &catalog)
             )
         };
         assert_eq!(plan.fields(), written.fields(), "{}", context());
-        let found = match data.evaluate(&plan) {
+        let found = match evaluate(plan) {
             Ok(found) => found,
             Err(error) => panic!("{error}: {}", context()),
         };
