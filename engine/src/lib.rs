@@ -4,5 +4,6 @@
 pub mod catalog;
 pub mod explain;
 pub mod optimizer;
+pub mod serde_value;
 pub mod sql;
 pub mod storage;

@@ -1,0 +1,169 @@
+//! Reading a row: its columns by name as a struct or map, by position as a tuple, the only one as itself.
+
+use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
+use tailwater_proto::Value;
+
+use super::de::{Fields, ValueDeserializer, is_nothing, visit_elements};
+use super::error::{Result, SerdeError};
+
+/// The columns of a row as a Rust value, nothing copied on the way. Structs and maps take columns by name (columns
+/// they do not know are passed over), tuples and sequences by position and all of them; a plain type (`i64`,
+/// `String`, an enum) takes the only column.
+///
+/// # Errors
+/// With the path of the column and field, as [`from_value`](super::from_value); two columns of one name that the
+/// struct asks for (name one of them `AS` something else).
+///
+/// ```
+/// # use tailwater_proto::Value;
+/// #[derive(serde::Deserialize)]
+/// struct Person { id: i64, name: Option<String> }
+///
+/// let values = [Value::Int(1), Value::text("Ada")];
+/// let ada: Person = tailwater::serde_value::from_row(["id", "name"], &values)?;
+/// assert_eq!((ada.id, ada.name.as_deref()), (1, Some("Ada")));
+/// let pair: (i64, String) = tailwater::serde_value::from_row(["id", "name"], &values)?;
+/// assert_eq!(pair, (1, "Ada".to_owned()));
+/// # Ok::<(), tailwater::serde_value::SerdeError>(())
+/// ```
+pub fn from_row<'v, T, N>(names: N, values: &'v [Value]) -> Result<T>
+where
+    T: Deserialize<'v>,
+    N: IntoIterator<Item = &'v str, IntoIter: Clone>,
+{
+    T::deserialize(RowDeserializer {
+        names: names.into_iter(),
+        values,
+    })
+}
+
+/// Reads one row.
+#[derive(Clone)]
+struct RowDeserializer<'v, N> {
+    names: N,
+    values: &'v [Value],
+}
+
+impl<'v, N: Iterator<Item = &'v str> + Clone> RowDeserializer<'v, N> {
+    /// Reads the only column.
+    fn only<V: Visitor<'v>>(
+        mut self,
+        visitor: V,
+        read: impl FnOnce(ValueDeserializer<'v>, V) -> Result<V::Value>,
+    ) -> Result<V::Value> {
+        match self.values {
+            [value] => read(ValueDeserializer::new(value), visitor).map_err(|error| {
+                match self.names.next() {
+                    Some(name) => error.in_field(name),
+                    None => error,
+                }
+            }),
+            values => {
+                let found = format!("row of {} columns", values.len());
+                Err(de::Error::invalid_type(Unexpected::Other(&found), &visitor))
+            }
+        }
+    }
+
+    fn by_position<V: Visitor<'v>>(self, visitor: V) -> Result<V::Value> {
+        visit_elements(ValueDeserializer::new(&Value::Null), self.values, visitor)
+    }
+
+    fn by_name<V: Visitor<'v>>(self, visitor: V) -> Result<V::Value> {
+        let fields = self.names.zip(self.values);
+        visitor.visit_map(Fields::new(ValueDeserializer::new(&Value::Null), fields))
+    }
+}
+
+macro_rules! only_column {
+    ($($name:ident)*) => {$(
+        fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+            self.only(visitor, |value, visitor| value.$name(visitor))
+        }
+    )*};
+}
+
+impl<'de, N: Iterator<Item = &'de str> + Clone> Deserializer<'de> for RowDeserializer<'de, N> {
+    type Error = SerdeError;
+
+    only_column! {
+        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 deserialize_f32
+        deserialize_f64 deserialize_char deserialize_str deserialize_string deserialize_bytes
+        deserialize_byte_buf deserialize_unit deserialize_identifier
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.by_name(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.values {
+            [value] if is_nothing(value) => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.only(visitor, |value, visitor| {
+            value.deserialize_unit_struct(name, visitor)
+        })
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.by_position(visitor)
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value> {
+        self.by_position(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _len: usize,
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.by_position(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.by_name(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.by_name(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.only(visitor, |value, visitor| {
+            value.deserialize_enum(name, variants, visitor)
+        })
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_unit()
+    }
+}
