@@ -439,7 +439,7 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
     type Error = SerdeError;
 
     fn unit_variant(self) -> Result<()> {
-        self.read(|value| <()>::deserialize(value))
+        self.read(<()>::deserialize)
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value> {
