@@ -9,6 +9,7 @@ use tailwater_proto::{
 };
 
 use crate::civil::{self, DAY_US};
+use crate::coerce::base;
 use crate::error::{Error, Result};
 use crate::expr::CastMode;
 use crate::numeric;
@@ -124,7 +125,7 @@ fn no_cast(value: &Value, to: &SqlType) -> Error {
     }
     Error::row(
         sqlstate::CANNOT_COERCE,
-        format!("cannot cast type {} to {to}", type_name(value)),
+        format!("cannot cast type {} to {}", type_name(value), base(to)),
     )
 }
 

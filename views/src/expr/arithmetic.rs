@@ -418,7 +418,8 @@ impl ArithmeticOp {
         let integers = left.is_integer() && right.is_integer();
         match self {
             _ if self.is_bitwise() && !integers => None,
-            Self::ShiftLeft | Self::ShiftRight => Some(left.clone()),
+            // The count is an INTEGER, as in PostgreSQL.
+            Self::ShiftLeft | Self::ShiftRight => (*right != SqlType::Int8).then(|| left.clone()),
             Self::Power if integers => Some(SqlType::Double),
             _ if integers => Some(if width(left).cmp(&width(right)) == Ordering::Less {
                 right.clone()

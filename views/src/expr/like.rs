@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// `value LIKE pattern [ESCAPE escape]`; `None` is unknown: an operand is NULL or not a text.
 ///
 /// # Errors
-/// `22025` if the pattern ends in its escape character, `22019` if the escape is longer than one character.
+/// `22025` if the pattern ends in its escape character, or the escape is longer than one character.
 pub(crate) fn like(
     value: &Value,
     pattern: &Value,
@@ -35,7 +35,7 @@ fn one_character(text: &str) -> Result<Option<char>> {
     match (characters.next(), characters.next()) {
         (escape, None) => Ok(escape),
         _ => Err(Error::Row {
-            sqlstate: sqlstate::INVALID_ESCAPE_CHARACTER,
+            sqlstate: sqlstate::INVALID_ESCAPE_SEQUENCE,
             message: "invalid escape string".to_owned(),
             hint: Some("Escape string must be empty or one character."),
         }),
@@ -154,7 +154,7 @@ mod tests {
         let two = like(&"a".into(), &"a".into(), Some(&"ab".into()), false);
         assert_eq!(
             two.unwrap_err().sqlstate(),
-            sqlstate::INVALID_ESCAPE_CHARACTER
+            sqlstate::INVALID_ESCAPE_SEQUENCE
         );
         let none = like(&r"a\b".into(), &r"a\b".into(), Some(&"".into()), false);
         assert_eq!(none, Ok(Some(true)));

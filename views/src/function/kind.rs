@@ -25,7 +25,7 @@ pub enum Kind {
     Any,
     /// Any number, kept as it is; as a result: the type of the first argument that is one.
     Number,
-    /// INT2, INT4, INT8 or NUMERIC, kept as they are.
+    /// INT2, INT4, INT8 or NUMERIC: all arguments of this kind are brought to one of these, which is also the result's.
     Exact,
     /// NUMERIC, kept as it is; every other number becomes DOUBLE PRECISION.
     Floating,

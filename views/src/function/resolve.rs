@@ -141,6 +141,7 @@ fn bind(function: &'static Function, arguments: &[SqlType]) -> Option<(u32, Reso
             .collect::<Vec<_>>()
     };
     let same = common_type(&of_kind(Kind::Same))?;
+    let exact = common_type(&of_kind(Kind::Exact))?;
     let array = of_kind(Kind::Array)
         .into_iter()
         .find(|ty| matches!(ty, SqlType::Array(_)))
@@ -155,6 +156,11 @@ fn bind(function: &'static Function, arguments: &[SqlType]) -> Option<(u32, Reso
         let target = match kind {
             Kind::Same => same.clone(),
             Kind::Element => element.clone(),
+            Kind::Exact => {
+                target(kind, ty)?;
+                target(kind, &exact)?
+            }
+            Kind::Array if *ty == SqlType::Unknown && array != SqlType::Any => array.clone(),
             _ => target(kind, ty)?,
         };
         let (cost, coercion) = conversion(ty, target)?;

@@ -603,6 +603,12 @@ fn chr(args: &[Value], _: &ExecContext) -> Result<Value> {
     let [Value::Int(number)] = args else {
         return Ok(Value::Null);
     };
+    if *number < 0 {
+        return Err(Error::row(
+            sqlstate::INVALID_PARAMETER_VALUE,
+            "character number must be positive",
+        ));
+    }
     if *number == 0 {
         return Err(Error::row(
             sqlstate::PROGRAM_LIMIT_EXCEEDED,

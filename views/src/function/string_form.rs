@@ -98,7 +98,8 @@ fn format_text(args: &[Value], _: &ExecContext) -> Result<Value> {
             ('s', Value::Null) => {}
             ('L', Value::Null) => text.push_str("NULL"),
             ('I', Value::Null) => {
-                return Err(format_error(
+                return Err(Error::row(
+                    sqlstate::NULL_VALUE_NOT_ALLOWED,
                     "null values cannot be formatted as an SQL identifier",
                 ));
             }

@@ -15,7 +15,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         &[Any],
         Text,
         "The kind of the value.",
-        ("typeof(1.5e0)", "double"),
+        ("typeof(CAST(1.5 AS FLOAT8))", "double"),
         type_of,
     )
     .with_nulls(),

@@ -298,10 +298,10 @@ fn elapsed(later: i64, earlier: i64) -> Interval {
     }
 }
 
-fn field_out_of_range(what: &str) -> Error {
+fn time_out_of_range(hour: i64, minute: i64, second: f64) -> Error {
     Error::row(
         sqlstate::DATETIME_FIELD_OVERFLOW,
-        format!("{what} field value out of range"),
+        format!("time field value out of range: {hour}:{minute:02}:{second:02}"),
     )
 }
 
@@ -331,7 +331,7 @@ fn date_of(year: i64, month: i64, day: i64) -> Result<i32> {
 
 fn time_of(hour: i64, minute: i64, second: f64) -> Result<i64> {
     if !(0..=24).contains(&hour) || !(0..60).contains(&minute) || !(0.0..=60.0).contains(&second) {
-        return Err(field_out_of_range("time"));
+        return Err(time_out_of_range(hour, minute, second));
     }
     #[expect(clippy::cast_possible_truncation, reason = "0 to 60 million")]
     let micros = (second * 1e6).round_ties_even() as i64;
@@ -339,7 +339,7 @@ fn time_of(hour: i64, minute: i64, second: f64) -> Result<i64> {
     if whole <= DAY_US {
         Ok(whole)
     } else {
-        Err(field_out_of_range("time"))
+        Err(time_out_of_range(hour, minute, second))
     }
 }
 

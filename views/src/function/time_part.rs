@@ -358,7 +358,7 @@ fn date_trunc(args: &[Value], _: &ExecContext) -> Result<Value> {
     };
     let (unit, name) = unit_of(name, value)?;
     if let Value::Interval(span) = value {
-        let cut = truncated_span(unit, *span).ok_or_else(|| unsupported(&name, value))?;
+        let cut = truncated_span(unit, *span).ok_or_else(|| refused(unit, &name, value))?;
         return Ok(Value::Interval(cut));
     }
     let Some(micros) = instant(value)? else {
@@ -367,12 +367,20 @@ fn date_trunc(args: &[Value], _: &ExecContext) -> Result<Value> {
             _ => Value::Null,
         });
     };
-    let cut = truncated(unit, micros).ok_or_else(|| unsupported(&name, value))?;
+    let cut = truncated(unit, micros).ok_or_else(|| refused(unit, &name, value))?;
     let cut = civil::timestamp(cut.into())?;
     Ok(match value {
         Value::TimestampTz(_) => Value::TimestampTz(cut),
         _ => Value::Timestamp(cut),
     })
+}
+
+/// Why a unit is not one to cut at: PostgreSQL knows some only as parts.
+fn refused(unit: Unit, name: &str, value: &Value) -> Error {
+    match unit {
+        Unit::Week | Unit::Timezone => unsupported(name, value),
+        _ => unrecognized(name, value),
+    }
 }
 
 fn truncated(unit: Unit, micros: i64) -> Option<i64> {

@@ -91,7 +91,8 @@ const PATTERNS: &[&str] = &[
     "Month", "month", "MON", "Mon", "mon", "MM", "MI", "MS", "DAY", "Day", "day", "DDD", "DD",
     "DY", "Dy", "dy", "D", "HH24", "HH12", "HH", "SSSSS", "SSSS", "SS", "US", "FF1", "FF2", "FF3",
     "FF4", "FF5", "FF6", "A.M.", "P.M.", "a.m.", "p.m.", "AM", "PM", "am", "pm", "WW", "W", "CC",
-    "J", "Q", "RM", "rm", "TZH", "TZM", "TZ", "tz", "OF", "A.D.", "B.C.", "AD", "BC", "ad", "bc",
+    "J", "Q", "RM", "rm", "TZH", "TZM", "TZ", "tz", "OF", "A.D.", "B.C.", "a.d.", "b.c.", "AD",
+    "BC", "ad", "bc",
 ];
 
 /// One piece of a format.
@@ -185,6 +186,8 @@ struct Moment {
     /// Microseconds since midnight; of intervals any number.
     time: i64,
     is_span: bool,
+    /// A point in time of a known zone.
+    is_zoned: bool,
 }
 
 fn to_char(args: &[Value], _: &ExecContext) -> Result<Value> {
@@ -201,6 +204,7 @@ fn to_char(args: &[Value], _: &ExecContext) -> Result<Value> {
             days: i64::from(span.days),
             time: span.micros,
             is_span: true,
+            is_zoned: false,
         },
         Value::Time(micros) => Moment {
             civil: Civil {
@@ -211,6 +215,7 @@ fn to_char(args: &[Value], _: &ExecContext) -> Result<Value> {
             days: 0,
             time: *micros,
             is_span: true,
+            is_zoned: false,
         },
         Value::Int(_) | Value::Real(_) | Value::Double(_) | Value::Numeric(_) => {
             return to_char_number(args, &ExecContext::default());
@@ -225,6 +230,7 @@ fn to_char(args: &[Value], _: &ExecContext) -> Result<Value> {
                 days,
                 time: micros.rem_euclid(DAY_US),
                 is_span: false,
+                is_zoned: matches!(value, Value::TimestampTz(_)),
             }
         }
     };
@@ -377,16 +383,18 @@ fn shown(name: &str, bare: bool, moment: &Moment) -> String {
         "WW" => number((civil.day_of_year() - 1) / 7 + 1, 2),
         "W" => number((civil.day - 1) / 7 + 1, 1),
         "IW" => number(iso().1, 2),
-        "CC" => number((year + 99) / 100, 2),
+        "CC" if civil.year > 0 || moment.is_span => number((year + 99) / 100, 2),
+        "CC" => number(-((year + 99) / 100), 2),
         "J" => number(days + 2_440_588, 1),
         "Q" => number((civil.month - 1) / 3 + 1, 1),
-        "TZ" => "UTC".to_owned(),
-        "tz" => "utc".to_owned(),
+        "TZ" if moment.is_zoned => "UTC".to_owned(),
+        "tz" if moment.is_zoned => "utc".to_owned(),
         "TZH" | "OF" => "+00".to_owned(),
         "TZM" => "00".to_owned(),
         "AD" | "BC" => era(civil, "AD", "BC"),
         "ad" | "bc" => era(civil, "ad", "bc"),
         "A.D." | "B.C." => era(civil, "A.D.", "B.C."),
+        "a.d." | "b.c." => era(civil, "a.d.", "b.c."),
         _ => String::new(),
     }
 }
@@ -561,7 +569,7 @@ fn read_pattern<'t>(
             };
             Ok(rest.get(name.len()..).unwrap_or(""))
         }
-        "AD" | "BC" | "ad" | "bc" | "A.D." | "B.C." => {
+        "AD" | "BC" | "ad" | "bc" | "A.D." | "B.C." | "a.d." | "b.c." => {
             found.before_christ = rest.to_lowercase().starts_with('b');
             Ok(rest.get(name.len()..).unwrap_or(""))
         }

@@ -1,7 +1,8 @@
 //! `to_char` of numbers by PostgreSQL's patterns: `9`, `0`, `.`, `D`, `,`, `G`, `S`, `MI`, `PL`, `SG`, `PR`, `$`,
 //! `L`, `TH`, `FM`. Digits are rounded to those the pattern has; a number too large shows `#`.
 
-use tailwater_proto::{Value, sqlstate};
+use bigdecimal::num_bigint::Sign;
+use tailwater_proto::{BigDecimal, Value, sqlstate};
 
 use super::to_char::ordinal_suffix;
 use crate::context::ExecContext;
@@ -85,7 +86,8 @@ fn parse(format: &str) -> Result<Format<'_>> {
         }
         let found = ELEMENTS.iter().find(|(name, _)| {
             rest.get(..name.len()).is_some_and(|head| {
-                head == *name || (*name != "th" && head.eq_ignore_ascii_case(name))
+                head == *name
+                    || (!name.eq_ignore_ascii_case("th") && head.eq_ignore_ascii_case(name))
             })
         });
         if let Some((name, element)) = found {
@@ -106,6 +108,203 @@ fn parse(format: &str) -> Result<Format<'_>> {
     Ok(Format { elements, bare })
 }
 
+/// How the places of a format are filled for one number.
+struct Layout<'n> {
+    /// Places before the point.
+    places: usize,
+    /// Places behind the point.
+    fraction_places: usize,
+    /// Digits of the whole part; `#`s if there are too many.
+    whole: Vec<char>,
+    /// Digits of the fraction, those not shown left out.
+    fraction: Vec<char>,
+    /// The first place that shows zeros before the number.
+    zeros_from: Option<usize>,
+    /// The zero before the point is not shown: `.5`.
+    hides_zero: bool,
+    negative: bool,
+    format: &'n Format<'n>,
+}
+
+impl<'n> Layout<'n> {
+    fn new(format: &'n Format<'n>, number: &BigDecimal) -> Self {
+        let is_digit = |element: &&Element<'_>| matches!(element, Element::Digit { .. });
+        let is_zero = |element: &Element<'_>| *element == Element::Digit { zero: true };
+        let point = format
+            .elements
+            .iter()
+            .position(|element| *element == Element::Point)
+            .unwrap_or(format.elements.len());
+        let places = || format.elements.iter().filter(is_digit);
+        let whole_places = format.elements.iter().take(point).filter(is_digit).count();
+        let fraction_places = places().count() - whole_places;
+        let zeros_from = places().take(whole_places).position(is_zero);
+        // Behind the point the last `0` keeps all digits before it.
+        let zeros_kept = places()
+            .skip(whole_places)
+            .collect::<Vec<_>>()
+            .iter()
+            .rposition(|element| is_zero(element))
+            .map_or(0, |last| last + 1);
+        let rounded = numeric::round(number, i64::try_from(fraction_places).unwrap_or(0));
+        let shown = rounded.abs().to_plain_string();
+        let (whole, fraction) = shown.split_once('.').unwrap_or((&shown, ""));
+        let mut fraction: Vec<char> = fraction.chars().collect();
+        let mut whole: Vec<char> = whole.chars().collect();
+        if whole.len() > whole_places {
+            whole = vec!['#'; whole_places];
+            fraction = vec!['#'; fraction_places];
+        }
+        if format.bare {
+            while fraction.len() > zeros_kept && fraction.last() == Some(&'0') {
+                fraction.pop();
+            }
+        }
+        let only_zero = whole == ['0'] && zeros_from.is_none() && fraction_places > 0;
+        Self {
+            places: whole_places,
+            fraction_places,
+            hides_zero: only_zero && !(format.bare && fraction.is_empty()),
+            whole,
+            fraction,
+            zeros_from,
+            negative: rounded.sign() == Sign::Minus,
+            format,
+        }
+    }
+
+    /// What a place before the point shows; `None`: a blank.
+    fn whole_at(&self, place: usize) -> Option<char> {
+        let blanks = self.places - self.whole.len();
+        match place.checked_sub(blanks) {
+            None => self
+                .zeros_from
+                .is_some_and(|first| place >= first)
+                .then_some('0'),
+            Some(0) if self.hides_zero => None,
+            Some(digit) => self.whole.get(digit).copied(),
+        }
+    }
+
+    /// The sign that stands before the number's first character, as the format wants it.
+    fn sign(&self) -> Option<char> {
+        let has = |element| self.format.elements.contains(&element);
+        if has(Element::Minus) || has(Element::PlusMinus) {
+            return None;
+        }
+        if has(Element::Sign) {
+            return (!self.sign_is_last()).then_some(if self.negative { '-' } else { '+' });
+        }
+        match (self.negative, self.format.bare) {
+            (true, _) if has(Element::Brackets) => Some('<'),
+            (true, _) => Some('-'),
+            (false, false) => Some(' '),
+            (false, true) => None,
+        }
+    }
+
+    /// Whether `S` stands behind all places.
+    fn sign_is_last(&self) -> bool {
+        let elements = &self.format.elements;
+        let sign = elements
+            .iter()
+            .position(|element| *element == Element::Sign);
+        let digit = elements
+            .iter()
+            .position(|element| matches!(element, Element::Digit { .. } | Element::Point));
+        sign > digit
+    }
+
+    /// What stands behind the last place: a sign or a closing bracket.
+    fn end(&self) -> Option<char> {
+        let has = |element| self.format.elements.contains(&element);
+        if has(Element::Sign) && self.sign_is_last() {
+            return Some(if self.negative { '-' } else { '+' });
+        }
+        if !has(Element::Brackets) {
+            return None;
+        }
+        match (self.negative, self.format.bare) {
+            (true, _) => Some('>'),
+            (false, false) => Some(' '),
+            (false, true) => None,
+        }
+    }
+
+    fn write(&self) -> String {
+        let mut text = String::new();
+        let mut sign = self.sign();
+        let mut place = 0;
+        let mut behind_point = false;
+        // Whether the last place showed a digit: a group separator follows only one.
+        let mut inside = false;
+        let last = self
+            .format
+            .elements
+            .iter()
+            .rposition(|element| matches!(element, Element::Digit { .. } | Element::Point));
+        let blank = |text: &mut String| {
+            if !self.format.bare {
+                text.push(' ');
+            }
+        };
+        for (index, element) in self.format.elements.iter().enumerate() {
+            match element {
+                Element::Digit { .. } => {
+                    let shown = if behind_point {
+                        self.fraction.get(place - self.places).copied()
+                    } else {
+                        self.whole_at(place)
+                    };
+                    place += 1;
+                    inside = shown.is_some();
+                    match shown {
+                        Some(digit) => {
+                            text.extend(sign.take());
+                            text.push(digit);
+                        }
+                        None if behind_point => {}
+                        None => blank(&mut text),
+                    }
+                }
+                Element::Point => {
+                    behind_point = true;
+                    inside = false;
+                    text.extend(sign.take());
+                    text.push('.');
+                }
+                Element::Group if inside => text.push(','),
+                Element::Group | Element::Currency => blank(&mut text),
+                Element::PlusMinus => text.push(if self.negative { '-' } else { '+' }),
+                Element::Minus if self.negative => text.push('-'),
+                Element::Plus if !self.negative => text.push('+'),
+                Element::Minus | Element::Plus => blank(&mut text),
+                Element::Ordinal { upper } => text.push_str(&self.ordinal(*upper)),
+                Element::Sign | Element::Brackets => {}
+                Element::Copied(copied) => text.push_str(copied),
+            }
+            if last == Some(index) {
+                text.extend(self.end());
+            }
+        }
+        text
+    }
+
+    /// `st`, `nd`, `rd`, `th` behind whole numbers that are not negative.
+    fn ordinal(&self, upper: bool) -> String {
+        if self.negative || self.fraction_places > 0 || self.whole.contains(&'#') {
+            return String::new();
+        }
+        let number: String = self.whole.iter().collect();
+        let suffix = ordinal_suffix(&number);
+        if upper {
+            suffix.to_uppercase()
+        } else {
+            suffix.to_owned()
+        }
+    }
+}
+
 pub(super) fn to_char_number(args: &[Value], _: &ExecContext) -> Result<Value> {
     let [number, Value::Text(format)] = args else {
         return Ok(Value::Null);
@@ -114,163 +313,5 @@ pub(super) fn to_char_number(args: &[Value], _: &ExecContext) -> Result<Value> {
         return Ok(Value::Null);
     };
     let format = parse(format)?;
-    let point = format
-        .elements
-        .iter()
-        .position(|element| *element == Element::Point)
-        .unwrap_or(format.elements.len());
-    let is_digit = |element: &&Element<'_>| matches!(element, Element::Digit { .. });
-    let whole_places = format.elements.iter().take(point).filter(is_digit).count();
-    let places = format.elements.iter().skip(point).filter(is_digit).count();
-    let rounded = numeric::round(&number, i64::try_from(places).unwrap_or(0));
-    let shown = rounded.abs().to_plain_string();
-    let (whole, fraction) = shown.split_once('.').unwrap_or((&shown, ""));
-    let whole = if whole == "0" { "" } else { whole };
-    let digits = Digits {
-        overflow: whole.len() > whole_places,
-        whole: format!("{whole:>whole_places$}"),
-        fraction,
-        negative: rounded.sign() == bigdecimal::num_bigint::Sign::Minus,
-    };
-    Ok(Value::from(write(&format, &digits)))
-}
-
-/// The digits to show, the whole part with blanks before it.
-struct Digits<'n> {
-    whole: String,
-    fraction: &'n str,
-    negative: bool,
-    overflow: bool,
-}
-
-fn write(format: &Format<'_>, digits: &Digits<'_>) -> String {
-    let elements = &format.elements;
-    let explicit_sign = elements.iter().any(|element| {
-        matches!(
-            element,
-            Element::Sign | Element::Minus | Element::Plus | Element::PlusMinus | Element::Brackets
-        )
-    });
-    let point = elements
-        .iter()
-        .position(|element| *element == Element::Point);
-    let zeros_from = elements
-        .iter()
-        .take(point.unwrap_or(elements.len()))
-        .position(|element| *element == Element::Digit { zero: true });
-    let zeros_to = elements
-        .iter()
-        .rposition(|element| *element == Element::Digit { zero: true });
-    let mut text = String::new();
-    let mut whole = digits.whole.chars();
-    let mut fraction = digits.fraction.chars();
-    // Where the number begins: a sign goes before it.
-    let mut start = None;
-    let mut behind_point = false;
-    for (place, element) in elements.iter().enumerate() {
-        match element {
-            Element::Digit { .. } if digits.overflow => {
-                start.get_or_insert(text.len());
-                text.push('#');
-            }
-            Element::Digit { .. } if behind_point => {
-                let digit = fraction.next().unwrap_or('0');
-                let silent = format.bare
-                    && zeros_to.is_none_or(|last| place > last)
-                    && digit == '0'
-                    && fraction.clone().all(|rest| rest == '0');
-                if !silent {
-                    text.push(digit);
-                }
-            }
-            Element::Digit { .. } => {
-                let digit = whole.next().unwrap_or(' ');
-                let zero = zeros_from.is_some_and(|first| place >= first);
-                match digit {
-                    ' ' if zero => {
-                        start.get_or_insert(text.len());
-                        text.push('0');
-                    }
-                    ' ' => {
-                        if !format.bare {
-                            text.push(' ');
-                        }
-                    }
-                    digit => {
-                        start.get_or_insert(text.len());
-                        text.push(digit);
-                    }
-                }
-            }
-            Element::Point => {
-                behind_point = true;
-                // 0.5 by `9.9` has its zero where nothing else stands before the point.
-                if start.is_none() && digits.fraction.is_empty() && text.ends_with(' ') {
-                    text.pop();
-                    text.push('0');
-                }
-                start.get_or_insert(text.len());
-                text.push('.');
-            }
-            Element::Group => {
-                if start.is_some() {
-                    text.push(',');
-                } else if !format.bare {
-                    text.push(' ');
-                }
-            }
-            Element::Sign | Element::PlusMinus => {
-                text.push(if digits.negative { '-' } else { '+' });
-            }
-            Element::Minus => match (digits.negative, format.bare) {
-                (true, _) => text.push('-'),
-                (false, false) => text.push(' '),
-                (false, true) => {}
-            },
-            Element::Plus => match (digits.negative, format.bare) {
-                (false, _) => text.push('+'),
-                (true, false) => text.push(' '),
-                (true, true) => {}
-            },
-            Element::Brackets => {
-                let from = start.unwrap_or(0);
-                if digits.negative {
-                    text.insert(from, '<');
-                    text.push('>');
-                } else if !format.bare {
-                    text.insert(0, ' ');
-                    text.push(' ');
-                }
-            }
-            Element::Currency => text.push(' '),
-            Element::Ordinal { upper } => {
-                if !digits.negative && digits.fraction.is_empty() {
-                    let suffix = ordinal_suffix(&digits.whole);
-                    text.push_str(&if *upper {
-                        suffix.to_uppercase()
-                    } else {
-                        suffix.to_owned()
-                    });
-                }
-            }
-            Element::Copied(copied) => text.push_str(copied),
-        }
-    }
-    // Without digits a zero stands in the last place before the point.
-    if start.is_none() {
-        if text.ends_with(' ') {
-            text.pop();
-        }
-        start = Some(text.len());
-        text.push('0');
-    }
-    if !explicit_sign {
-        let from = start.unwrap_or(0);
-        if digits.negative {
-            text.insert(from, '-');
-        } else if !format.bare {
-            text.insert(0, ' ');
-        }
-    }
-    text
+    Ok(Value::from(Layout::new(&format, &number).write()))
 }

@@ -9,6 +9,9 @@ use crate::context::ExecContext;
 use crate::error::{Error, Result};
 use crate::expr;
 
+/// Divided by and multiplied with, never inverted: 180 degrees are exactly pi radians both ways.
+const RADIANS_PER_DEGREE: f64 = 0.017_453_292_519_943_295;
+
 macro_rules! functions {
     ($($id:literal $names:expr, $doc:literal, $example:expr, $eval:expr;)*) => {
         pub(super) static FUNCTIONS: &[Function] = &[
@@ -24,8 +27,8 @@ macro_rules! functions {
 }
 
 functions! {
-    152 &["degrees"], "Radians to degrees.", ("degrees(pi())", "180"), |x| finite(x.to_degrees(), x);
-    153 &["radians"], "Degrees to radians.", ("radians(180)", "3.141592653589793"), |x| Ok(x.to_radians());
+    152 &["degrees"], "Radians to degrees.", ("degrees(pi())", "180"), |x| finite(x / RADIANS_PER_DEGREE, x);
+    153 &["radians"], "Degrees to radians.", ("radians(180)", "3.141592653589793"), |x| Ok(x * RADIANS_PER_DEGREE);
     154 &["sin"], "Sine of an angle in radians.", ("sin(0)", "0"), |x| angle(x, f64::sin);
     155 &["cos"], "Cosine of an angle in radians.", ("cos(0)", "1"), |x| angle(x, f64::cos);
     156 &["tan"], "Tangent of an angle in radians.", ("tan(0)", "0"), |x| angle(x, f64::tan);

@@ -3,7 +3,7 @@
 //! It knows literals, calls, casts, arrays, documents and operators; the real binder is the engine's.
 
 use tailwater_proto::{EcoString, SqlType, Value};
-use tailwater_views::coerce::{castable, common_type};
+use tailwater_views::coerce::{base, castable, common_type};
 use tailwater_views::expr::{ArithmeticOp, CastMode, CompareOp, TruthTest};
 use tailwater_views::{Error, ExecContext, Expr, function};
 
@@ -11,24 +11,43 @@ type Typed = (Expr, SqlType);
 type Parsed<T> = Result<T, String>;
 
 /// The text of the expression's value, or `ERROR code: message`.
+#[allow(dead_code, reason = "not every test asks without types")]
 pub(crate) fn answer(text: &str, cx: &ExecContext) -> String {
-    let (expr, ty) = match parse(text) {
-        Ok(typed) => typed,
-        Err(message) => return format!("ERROR {message}"),
-    };
-    match expr.eval(&[], cx) {
-        Ok(value) => {
-            let folded = expr.fold().eval(&[], cx);
-            assert_eq!(folded, Ok(value.clone()), "{text}: folded is another");
-            match (&value, ty) {
-                (Value::Bool(truth), _) => truth.to_string(),
-                (value, ty) => {
-                    tailwater_proto::to_text(value, &ty).unwrap_or_else(|| "NULL".into())
-                }
-            }
-        }
-        Err(error) => shown(&error),
+    match evaluate(text, cx) {
+        Ok((answer, _)) => answer,
+        Err(error) => error,
     }
+}
+
+/// The text of the expression's value with its type (`1  :: integer`), or `ERROR code: message`.
+#[allow(dead_code, reason = "not every test asks for types")]
+pub(crate) fn answer_typed(text: &str, cx: &ExecContext) -> String {
+    match evaluate(text, cx) {
+        // PostgreSQL names types without their lengths.
+        Ok((answer, ty)) => format!("{answer}  :: {}", named(&ty)),
+        Err(error) => error,
+    }
+}
+
+fn named(ty: &SqlType) -> String {
+    match ty {
+        SqlType::Char(_) => "character".into(),
+        SqlType::Array(element) => format!("{}[]", named(element)),
+        other => base(other).to_string(),
+    }
+}
+
+fn evaluate(text: &str, cx: &ExecContext) -> Result<(String, SqlType), String> {
+    let (expr, ty) = parse(text).map_err(|message| format!("ERROR {message}"))?;
+    let value = expr.eval(&[], cx).map_err(|error| shown(&error))?;
+    let folded = expr.fold().eval(&[], cx);
+    assert_eq!(folded, Ok(value.clone()), "{text}: folded is another");
+    let text = match (&value, &ty) {
+        (Value::Bool(truth), _) => truth.to_string(),
+        (value, SqlType::Char(_)) => value.to_string(),
+        (value, ty) => tailwater_proto::to_text(value, ty).unwrap_or_else(|| "NULL".into()),
+    };
+    Ok((text, ty))
 }
 
 fn shown(error: &Error) -> String {
@@ -55,7 +74,11 @@ fn cast(expr: Typed, to: SqlType, mode: CastMode) -> Parsed<Expr> {
         return Ok(expr.0);
     }
     if !castable(&expr.1, &to, mode) {
-        return Err(format!("42846: cannot cast type {} to {to}", expr.1));
+        return Err(format!(
+            "42846: cannot cast type {} to {}",
+            expr.1,
+            base(&to)
+        ));
     }
     Ok(Expr::Cast {
         expr: Box::new(expr.0),
@@ -481,11 +504,7 @@ impl<'t> Parser<'t> {
             };
             return Ok((Expr::literal(number), ty));
         }
-        let ty = if text.contains('e') {
-            SqlType::Double
-        } else {
-            SqlType::Numeric(None)
-        };
+        let ty = SqlType::Numeric(None);
         let value = tailwater_proto::parse_text(text, &ty).map_err(|error| error.message)?;
         Ok((Expr::literal(value), ty))
     }
