@@ -3,6 +3,10 @@
 
 use std::fmt;
 
+use sqlparser::tokenizer::Location;
+
+use super::lexer::byte_offset;
+
 /// Result of reading or binding SQL.
 pub type SqlResult<T> = Result<T, SqlError>;
 
@@ -21,6 +25,8 @@ pub struct SqlError {
     pub position: Option<usize>,
     /// How to mend it, if we can tell.
     pub hint: Option<String>,
+    /// Line and column, while the script they belong to is not at hand.
+    pub(crate) location: Option<Location>,
 }
 
 impl SqlError {
@@ -31,6 +37,7 @@ impl SqlError {
             message: message.into(),
             position: None,
             hint: None,
+            location: None,
         }
     }
 
@@ -38,6 +45,15 @@ impl SqlError {
     #[must_use]
     pub fn at(mut self, position: usize) -> Self {
         self.position = Some(position);
+        self
+    }
+
+    /// The same error in its script, which turns line and column into a byte offset.
+    #[must_use]
+    pub fn located(mut self, source: &str) -> Self {
+        if let (None, Some(location)) = (self.position, self.location.take()) {
+            self.position = Some(byte_offset(source, location));
+        }
         self
     }
 

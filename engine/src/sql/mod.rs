@@ -1,10 +1,11 @@
 //! SQL text in, statements out. `parser` turns a script into our own [`Statement`]s around sqlparser's
 //! queries and expressions, with a byte position in every error; `dialect` is PostgreSQL's grammar plus
-//! Genji's documents; `binder` settles names and types against a catalog and gives `bound` statements. Does no
-//! I/O and evaluates nothing; the next doors are `optimizer` and `execute`.
+//! Genji's documents; `binder` settles names and types against a catalog and gives `bound` statements; `ddl`
+//! makes objects of definitions. Does no I/O and evaluates nothing; the next doors are `optimizer` and `execute`.
 
 pub mod binder;
 pub mod bound;
+pub mod ddl;
 pub mod dialect;
 pub mod error;
 mod hint;

@@ -29,18 +29,19 @@ pub mod types;
 
 use std::collections::BTreeSet;
 
-use sqlparser::ast::Query;
+use sqlparser::ast::{Query, Spanned};
 use sqlparser::tokenizer::{Location, Span};
 use tailwater_proto::{EcoString, SqlType, Value, sqlstate};
+use tailwater_views::Expr;
 use tailwater_views::plan::{Field, Plan};
 
 use self::scope::Scope;
-use crate::catalog::{Catalog, ObjectId};
+use crate::catalog::{Catalog, ObjectId, Relation};
 use crate::sql::bound::{
     BoundDelete, BoundInsert, BoundQuery, BoundStatement, BoundUpdate, BoundView, Parameter,
 };
 use crate::sql::lexer::byte_offset;
-use crate::sql::statement::{Delete, Insert, Parsed, Statement, Update};
+use crate::sql::statement::{Delete, Insert, KeyPart, Parsed, Statement, Update};
 use crate::sql::{SqlError, SqlResult};
 
 pub(crate) use self::typed::Typed;
@@ -188,6 +189,65 @@ pub fn bind_view(catalog: &Catalog, query: &Query, cx: &BindContext<'_>) -> SqlR
     })
 }
 
+/// Binds a scalar expression over a relation's row layout, or over nothing: DEFAULT, CHECK, parts of keys. With a
+/// type it is brought to it: BOOL as a condition, others as a value stored into a column.
+///
+/// # Errors
+/// See [`bind`]; 42P02 for parameters. Errors have a location instead of a position: see [`SqlError::located`].
+pub fn bind_expr(
+    catalog: &Catalog,
+    table: Option<&Relation>,
+    sql: &sqlparser::ast::Expr,
+    to: Option<&SqlType>,
+    system: &dyn SystemRelations,
+) -> SqlResult<(Expr, SqlType)> {
+    let cx = BindContext {
+        source: "",
+        question_marks: &[],
+        system,
+    };
+    let mut binder = Binder::new(catalog, cx);
+    let scope = table.map_or_else(Scope::default, |table| {
+        Scope::of(scope::Table::of_relation(table, None))
+    });
+    let clause = if table.is_some() { "CHECK" } else { "DEFAULT" };
+    let mut env = expr::Env::new(&scope, clause);
+    let typed = binder.expr(&mut env, sql)?;
+    let span = sql.span();
+    if !binder.parameters.is_empty() {
+        let error = SqlError::new(
+            sqlstate::UNDEFINED_PARAMETER,
+            "a definition cannot have parameters",
+        );
+        return Err(binder.place(error, span));
+    }
+    let typed = match to {
+        None => binder.settled(typed),
+        Some(SqlType::Bool) if table.is_some() => {
+            Typed::new(binder.truth(typed, clause, span)?, SqlType::Bool)
+        }
+        Some(to) => {
+            let from = typed.ty.clone();
+            binder.assign(typed, to).ok_or_else(|| {
+                binder
+                    .error(
+                        sqlstate::DATATYPE_MISMATCH,
+                        format!("the column is of type {to} but the expression is of type {from}"),
+                        span,
+                    )
+                    .hint("you will need to rewrite or cast the expression")
+            })?
+        }
+    };
+    Ok((typed.expr, typed.ty))
+}
+
+/// A part of a key as an expression.
+#[must_use]
+pub fn key_part_expr(part: &KeyPart) -> sqlparser::ast::Expr {
+    insert::key_part_sql(part)
+}
+
 /// A result column of no type is text, as in PostgreSQL.
 fn settle_field(mut field: Field) -> Field {
     if field.ty == SqlType::Unknown {
@@ -281,6 +341,10 @@ impl<'a> Binder<'a> {
         if error.position.is_some() || self.view_depth > 0 || span.start.line == 0 {
             return error;
         }
+        if self.cx.source.is_empty() {
+            let location = error.location.or(Some(span.start));
+            return SqlError { location, ..error };
+        }
         error.at(byte_offset(self.cx.source, span.start))
     }
 
@@ -301,3 +365,8 @@ impl<'a> Binder<'a> {
 fn plan_size(plan: &Plan) -> usize {
     1 + plan.inputs().into_iter().map(plan_size).sum::<usize>()
 }
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;

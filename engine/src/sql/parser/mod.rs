@@ -93,6 +93,7 @@ fn to_error(sql: &str, range: &std::ops::Range<usize>, fault: Fault) -> SqlError
         message,
         position: Some(position),
         hint: advice,
+        location: None,
     }
 }
 
