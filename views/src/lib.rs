@@ -12,6 +12,7 @@ pub mod aggregate_type;
 pub mod cast;
 pub mod civil;
 pub mod coerce;
+pub mod compile;
 pub mod context;
 pub mod dataflow;
 pub mod error;

@@ -23,14 +23,14 @@ pub(crate) fn join_key<'e>(
     cx: &ExecContext,
 ) -> Result<bool> {
     key.truncate(0);
+    let mut matchable = true;
     for expr in exprs {
+        // Every part is evaluated, so that whether the key fails does not depend on the order of its parts.
         let value = expr.eval(row, cx)?;
-        if value.is_null() {
-            return Ok(false);
-        }
+        matchable &= !value.is_null();
         encode_key(key, &value);
     }
-    Ok(true)
+    Ok(matchable)
 }
 
 /// The columns of both rows.
