@@ -26,6 +26,7 @@ pub struct Node {
 
 /// What a node does. `input`s are positions in `Dataflow::nodes`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "a dataflow has few nodes")]
 pub enum NodeOperator {
     /// The rows of a table or view. Key: the storage's own.
     Source {

@@ -3,6 +3,8 @@
 //!
 //! A failure prints its seed; `TAILWATER_SEED=n` runs that one alone, `TAILWATER_SEEDS=n` runs so many.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tailwater_proto::{Key, Row, Value};
+use tailwater_proto::{Key, Row, Value, sqlstate};
 
 use super::{join_key, paired, unmatched};
 use crate::context::ExecContext;
@@ -14,7 +14,6 @@ use crate::operator::project::project;
 use crate::operator::scan::ScanSource;
 use crate::plan::{Join, JoinKind, Plan};
 use crate::store::Reader;
-use tailwater_proto::sqlstate;
 
 pub(crate) struct LookupJoin {
     left: Box<dyn RowSource>,
@@ -103,6 +102,26 @@ impl LookupJoin {
         }
         Ok(None)
     }
+
+    /// The next match of the current left row.
+    fn next_pair(&mut self, left: &Row, cx: &ExecContext) -> Result<Option<Row>> {
+        while let Some(right) = self.next_right(cx)? {
+            let exprs = self.equal.iter().map(|(_, e)| e);
+            if !join_key(exprs, &right, &mut self.right_key, cx)? || self.left_key != self.right_key
+            {
+                continue;
+            }
+            let row = paired(left, &right);
+            let passes = match &self.residual {
+                None => true,
+                Some(residual) => residual.test(&row, cx)?,
+            };
+            if passes {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
 }
 
 impl RowSource for LookupJoin {
@@ -120,25 +139,14 @@ impl RowSource for LookupJoin {
                 self.current = Some((left, keyed, false));
                 continue;
             };
-            while keyed {
-                let Some(right) = self.next_right(cx)? else {
-                    break;
-                };
-                let exprs = self.equal.iter().map(|(_, e)| e);
-                if !join_key(exprs, &right, &mut self.right_key, cx)?
-                    || self.left_key != self.right_key
-                {
-                    continue;
-                }
-                let row = paired(&left, &right);
-                let passes = match &self.residual {
-                    None => true,
-                    Some(residual) => residual.test(&row, cx)?,
-                };
-                if passes {
-                    self.current = Some((left, keyed, true));
-                    return Ok(Some(row));
-                }
+            let found = if keyed {
+                self.next_pair(&left, cx)?
+            } else {
+                None
+            };
+            if found.is_some() {
+                self.current = Some((left, keyed, true));
+                return Ok(found);
             }
             if self.kind == JoinKind::Left && !matched {
                 return Ok(Some(unmatched(&left, self.right_columns)));
