@@ -31,11 +31,18 @@ impl Expr {
                 left,
                 right,
                 result,
-            } => {
-                let left = left.eval_ref(row, cx)?;
-                let right = right.eval_ref(row, cx)?;
-                arithmetic::binary(*op, &left, &right, result)
-            }
+            } => match (left.at_hand(row), right.at_hand(row)) {
+                (Some(left), Some(right)) => arithmetic::binary(*op, left, right, result),
+                _ => {
+                    let left = left.eval_ref(row, cx)?;
+                    let right = right.eval_ref(row, cx)?;
+                    arithmetic::binary(*op, &left, &right, result)
+                }
+            },
+            Self::Column(position) => match row.get(*position) {
+                Some(value) => Ok(value.clone()),
+                None => Err(damaged_column(*position, row.len())),
+            },
             _ => self.eval_ref(row, cx).map(Cow::into_owned),
         }
     }
@@ -136,10 +143,23 @@ impl Expr {
         Ok(Cow::Owned(made))
     }
 
+    /// The value of a column or a literal: most operands are one, and need no `Result`.
+    #[inline]
+    fn at_hand<'v>(&'v self, row: &'v [Value]) -> Option<&'v Value> {
+        match self {
+            Self::Column(position) => row.get(*position),
+            Self::Literal(literal) => Some(&literal.0),
+            _ => None,
+        }
+    }
+
     /// The value over `row` as a condition. Kinds other than BOOL are unknown.
     fn truth(&self, row: &[Value], cx: &ExecContext) -> Result<Truth> {
         match self {
             Self::Compare { op, left, right } => {
+                if let (Some(left), Some(right)) = (left.at_hand(row), right.at_hand(row)) {
+                    return Ok(left.cmp_sql(right).map(|order| op.holds(order)));
+                }
                 let left = left.eval_ref(row, cx)?;
                 let right = right.eval_ref(row, cx)?;
                 Ok(left.cmp_sql(&right).map(|order| op.holds(order)))
