@@ -4,6 +4,8 @@
 //! an immutable value: a transaction that changes it works on its own copy, a commit publishes the copy. The catalog
 //! knows no SQL text beyond what it shows to users, and imports neither parser nor binder.
 
+mod builtin;
+mod codec;
 mod index;
 mod names;
 mod relation;
@@ -14,6 +16,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tailwater_proto::StorageId;
 
+pub use self::codec::{decode_object, encode_object, object_key};
 pub use self::index::{Index, IndexPart};
 pub use self::names::ObjectName;
 pub use self::relation::{
@@ -91,18 +94,23 @@ pub struct Catalog {
     /// Indexes of each relation, in order of creation.
     indexes: BTreeMap<ObjectId, Vec<ObjectId>>,
     by_storage: BTreeMap<StorageId, ObjectId>,
+    /// Materialised views that read a storage directly, in order of creation.
+    readers: BTreeMap<StorageId, Vec<ObjectId>>,
 }
 
 impl Default for Catalog {
     fn default() -> Self {
-        Self {
+        let mut catalog = Self {
             version: 0,
             next_id: system_storage::FIRST_USER.0,
             objects: BTreeMap::new(),
             by_name: BTreeMap::new(),
             indexes: BTreeMap::new(),
             by_storage: BTreeMap::new(),
-        }
+            readers: BTreeMap::new(),
+        };
+        catalog.put(Object::Relation(Arc::new(builtin::view_errors())));
+        catalog
     }
 }
 
@@ -208,6 +216,11 @@ impl Catalog {
         match &object {
             Object::Relation(relation) => {
                 self.by_storage.insert(relation.storage, id);
+                for source in relation.maintained_from() {
+                    let readers = self.readers.entry(*source).or_default();
+                    readers.push(id);
+                    readers.sort_unstable();
+                }
                 self.reserve_below(relation.storage.0 + 1);
                 for storage in relation.state_storages() {
                     self.reserve_below(storage.0 + 1);
@@ -234,6 +247,11 @@ impl Catalog {
         match &object {
             Object::Relation(relation) => {
                 self.by_storage.remove(&relation.storage);
+                for source in relation.maintained_from() {
+                    if let Some(readers) = self.readers.get_mut(source) {
+                        readers.retain(|other| *other != id);
+                    }
+                }
             }
             Object::Index(index) => {
                 if let Some(of_relation) = self.indexes.get_mut(&index.relation) {
@@ -246,13 +264,10 @@ impl Catalog {
         Some(object)
     }
 
-    /// Materialised views that read the storage directly, in order of creation.
-    pub fn views_reading(&self, storage: StorageId) -> impl Iterator<Item = &Arc<Relation>> {
-        self.relations().filter(move |relation| {
-            relation
-                .view
-                .as_ref()
-                .is_some_and(|view| view.sources.contains(&storage))
-        })
+    /// Numbers of the materialised views that read the storage directly, in order of creation: a view is created
+    /// after what it reads, so this is an order in which views can be maintained.
+    #[must_use]
+    pub fn views_reading(&self, storage: StorageId) -> &[ObjectId] {
+        self.readers.get(&storage).map_or(&[], Vec::as_slice)
     }
 }

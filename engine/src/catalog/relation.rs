@@ -171,6 +171,15 @@ impl Relation {
         self.view.iter().flat_map(|view| view.state.iter().copied())
     }
 
+    /// The storages whose changes change it, if it is a materialised view.
+    #[must_use]
+    pub fn maintained_from(&self) -> &[StorageId] {
+        match (&self.kind, &self.view) {
+            (RelationKind::MaterializedView, Some(view)) => &view.sources,
+            _ => &[],
+        }
+    }
+
     /// Whether the table's key is a hidden row id.
     #[must_use]
     pub fn row_id(&self) -> Option<usize> {

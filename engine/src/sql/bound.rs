@@ -43,10 +43,6 @@ impl Parameter {
 
 /// A statement whose names and types are settled.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "kept behind an Arc by whoever caches it"
-)]
 pub enum BoundStatement {
     /// SELECT.
     Query(BoundQuery),
@@ -59,6 +55,12 @@ pub enum BoundStatement {
 }
 
 impl BoundStatement {
+    /// Whether it changes nothing.
+    #[must_use]
+    pub const fn is_read_only(&self) -> bool {
+        matches!(self, Self::Query(_))
+    }
+
     /// Whether it may be kept for the catalog's version.
     #[must_use]
     pub const fn is_cacheable(&self) -> bool {

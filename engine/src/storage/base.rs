@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 use redb::{
-    OwnedRange, ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, TableError,
-    TableHandle,
+    OwnedRange, ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata,
+    TableDefinition, TableError, TableHandle,
 };
 use tailwater_proto::{Key, Lsn, StorageId};
 use tailwater_wal::checksum;
@@ -206,6 +206,16 @@ impl Base {
                     .collect(),
             )
         })
+    }
+
+    /// How many rows a storage has here.
+    pub(super) fn rows(&self, id: StorageId) -> Result<u64> {
+        match self.table(id)? {
+            None => Ok(0),
+            Some(table) => self
+                .guarded(|| table.len())
+                .map_err(|error: StorageError| error.at(id, None)),
+        }
     }
 
     /// The value under `key`.

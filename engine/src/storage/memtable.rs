@@ -213,6 +213,11 @@ impl MemTable {
             .collect()
     }
 
+    /// How many keys have versions here, deleted ones included.
+    pub(super) fn keys(&self) -> u64 {
+        self.rows.read().map.len() as u64
+    }
+
     /// Calls `visit` with the rows of a range, from its end in reading direction, until it says stop; the
     /// latch is held meanwhile.
     pub(super) fn visit(

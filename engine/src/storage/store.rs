@@ -317,6 +317,17 @@ impl Store {
         self.unwritten_bytes() >= self.settings.memtable_hard_bytes
     }
 
+    /// About how many rows a storage has: keys changed since the last checkpoint may count twice. For choosing plans.
+    #[must_use]
+    pub fn rows_estimate(&self, id: StorageId) -> u64 {
+        let root = self.root();
+        let changed: u64 = root
+            .generations()
+            .filter_map(|generation| generation.with(id, |t| t.keys()))
+            .sum();
+        changed + root.base.rows(id).unwrap_or(0)
+    }
+
     /// What the store holds.
     #[must_use]
     pub fn stats(&self) -> StoreStats {

@@ -94,3 +94,17 @@ impl Kind {
         }
     }
 }
+
+impl std::fmt::Display for Kind {
+    /// As signatures show it: the SQL type, or the kind in lower case.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = match self {
+            Self::Int4 => "integer".to_owned(),
+            Self::Int8 => "bigint".to_owned(),
+            Self::Double => "double precision".to_owned(),
+            Self::TextArray => "text[]".to_owned(),
+            other => format!("{other:?}").to_lowercase(),
+        };
+        f.write_str(&name)
+    }
+}

@@ -184,7 +184,14 @@ impl Binder<'_> {
             .map(|element| self.expr(env, element))
             .collect();
         env.dynamic = outside;
-        let elements = elements?;
+        let mut elements = elements?;
+        if !array.named {
+            // Elements of a document's array need no common type: a parameter is whatever is bound to it.
+            elements = elements
+                .into_iter()
+                .map(|element| self.settled(element))
+                .collect();
+        }
         if elements.is_empty() {
             return Ok(Typed::new(
                 Expr::Array(Vec::new()),

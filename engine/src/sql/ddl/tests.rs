@@ -156,7 +156,8 @@ fn the_missions_tables() {
         view v
           1 a integer
           2 name text
-    "#]].assert_eq(&describe(&catalog, skip));
+    "#]]
+    .assert_eq(&describe(&catalog, skip));
 }
 
 #[test]

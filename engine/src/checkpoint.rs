@@ -1,0 +1,142 @@
+//! Checkpoints: what is durable in the log is written into the storage file, and log segments nobody needs are let go.
+//!
+//! A checkpoint is one step; who takes it (a thread of the database, a test, a statement) is not its business. It
+//! never holds up commits or reads.
+
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use tailwater_proto::sqlstate;
+
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::CheckpointReport;
+
+/// Longest time a writer waits for memory.
+const ADMISSION_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[derive(Default)]
+struct State {
+    requested: bool,
+    stopping: bool,
+    done: u64,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Asks for checkpoints and waits for them.
+#[derive(Default)]
+pub(crate) struct Checkpointer {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Checkpointer {
+    /// Asks for a checkpoint soon.
+    pub(crate) fn request(&self) {
+        let mut state = self.state.lock();
+        if !state.requested {
+            state.requested = true;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until a condition that checkpoints bring about holds; `false` if it does not in time.
+    pub(crate) fn wait_until(&self, holds: impl Fn() -> bool) -> bool {
+        let mut state = self.state.lock();
+        loop {
+            if holds() {
+                return true;
+            }
+            if self
+                .changed
+                .wait_for(&mut state, ADMISSION_TIMEOUT)
+                .timed_out()
+            {
+                return holds();
+            }
+        }
+    }
+
+    /// Starts the thread that takes checkpoints when asked to, and from time to time.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn start(&self, engine: &Arc<Engine>) -> std::io::Result<()> {
+        let weak = Arc::downgrade(engine);
+        let interval = engine.settings.checkpoint_interval;
+        let thread = std::thread::Builder::new()
+            .name("tailwater-checkpoint".to_owned())
+            .spawn(move || run(&weak, interval))?;
+        self.state.lock().thread = Some(thread);
+        Ok(())
+    }
+
+    /// Stops the thread and waits for it, unless it is the thread that calls.
+    pub(crate) fn stop(&self) {
+        let thread = {
+            let mut state = self.state.lock();
+            state.stopping = true;
+            self.changed.notify_all();
+            state.thread.take()
+        };
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // A panic of the thread has been printed by the runtime; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// How long the thread sleeps at most before it looks whether the database is still there.
+const NAP: Duration = Duration::from_millis(200);
+
+fn run(engine: &Weak<Engine>, interval: Duration) {
+    let mut since_last = Duration::ZERO;
+    loop {
+        let Some(engine) = engine.upgrade() else {
+            return;
+        };
+        let checkpointer = &engine.checkpointer;
+        let due = {
+            let mut state = checkpointer.state.lock();
+            if !state.requested && !state.stopping {
+                let nap = NAP.min(interval);
+                checkpointer.changed.wait_for(&mut state, nap);
+                since_last += nap;
+            }
+            if state.stopping {
+                return;
+            }
+            std::mem::take(&mut state.requested) || since_last >= interval
+        };
+        if due {
+            since_last = Duration::ZERO;
+            // A failure latches in the store and shows at the next commit or read that needs it.
+            let _ = engine.checkpoint();
+            let mut state = checkpointer.state.lock();
+            state.done += 1;
+            checkpointer.changed.notify_all();
+        }
+    }
+}
+
+impl Engine {
+    /// Writes what is durable into the storage file and releases the log up to there.
+    ///
+    /// # Errors
+    /// I/O and a full disk; the log still has everything then.
+    pub(crate) fn checkpoint(&self) -> Result<CheckpointReport> {
+        let durable = self.wal.durable_lsn();
+        let meta = crate::recovery::meta(self);
+        let report = self.store.checkpoint(durable, &meta)?;
+        self.wal
+            .release(self.store.applied_lsn())
+            .map_err(|error| {
+                Error::new(ErrorKind::Io, sqlstate::IO_ERROR, error.to_string()).because(error)
+            })?;
+        Ok(report)
+    }
+}

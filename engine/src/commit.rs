@@ -1,0 +1,220 @@
+//! The sequencer: one short critical section that turns a transaction into one record with one number.
+//!
+//! In order: check what was read, step the views, take the next LSN, encode the record once, merge it into the store,
+//! hand it to the feed and to the log. An error up to the encoding leaves no trace; after it nothing can fail but the
+//! log, and a log that failed poisons the engine. Becoming durable and visible is the log's next step (`engine`).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tailwater_proto::record_codec::{RecordEncoder, Section as RecordSection};
+use tailwater_proto::{EncodeError, Lsn, sqlstate};
+use tailwater_views::ExecContext;
+
+use crate::catalog::Catalog;
+use crate::engine::{Engine, SequencedCatalog};
+use crate::error::{Error, ErrorKind, Result};
+use crate::maintenance;
+use crate::txn::{Mode, Section, Transaction, WriteSet};
+
+/// What the sequencer guards.
+pub(crate) struct Sequencer {
+    /// The last LSN given out.
+    pub(crate) tip: Lsn,
+    /// Commit time of the last record, microseconds since 1970-01-01 UTC.
+    pub(crate) commit_time_us: i64,
+    /// The catalog at the tip.
+    pub(crate) catalog: Arc<Catalog>,
+}
+
+impl Engine {
+    /// Sequences a transaction. When this returns its changes are in order and in memory, but neither durable nor
+    /// visible yet: wait for the LSN's ticket.
+    ///
+    /// # Errors
+    /// `40001` if what it read has changed since; what a view with `on_error = 'reject'` fails with;
+    /// `CommitOutcomeUnknown` if the log fails.
+    pub(crate) fn sequence(&self, txn: Transaction) -> Result<Lsn> {
+        if txn.writes.is_empty() {
+            return Ok(match txn.mode {
+                Mode::ReadOnly => Lsn::ZERO,
+                Mode::ReadWrite => txn.lsn(),
+            });
+        }
+        self.admit()?;
+        let mut sequencer = self.sequencer.lock();
+        self.sequence_locked(&mut sequencer, txn)
+    }
+
+    /// As `sequence`, by a caller that holds the sequencer already.
+    pub(crate) fn sequence_locked(
+        &self,
+        sequencer: &mut Sequencer,
+        txn: Transaction,
+    ) -> Result<Lsn> {
+        self.check_poisoned()?;
+        self.check_overtaken(sequencer, &txn)?;
+        let Transaction {
+            snapshot,
+            catalog,
+            catalog_version,
+            writes,
+            now_us,
+            principal,
+            dropped,
+            created,
+            ..
+        } = txn;
+        let has_ddl = catalog.version() != catalog_version;
+        let mut writes = Arc::unwrap_or_clone(writes);
+        let before = if snapshot.lsn() == sequencer.tip {
+            snapshot
+        } else {
+            drop(snapshot);
+            self.store.snapshot_tip()
+        };
+        let cx = ExecContext {
+            now_us,
+            principal: Arc::clone(&principal),
+            counters: Arc::clone(&self.maintenance_counters),
+            ..ExecContext::default()
+        };
+        maintenance::step_views(&catalog, &created, &before, &mut writes, &cx)?;
+        let commit_time_us = self.clock.now_us().max(sequencer.commit_time_us);
+        let record = encode(&writes, commit_time_us, &principal)?;
+
+        let lsn = sequencer.tip.next();
+        drop(before);
+        self.store.apply(
+            lsn,
+            writes.storages().flat_map(|(storage, staged)| {
+                staged
+                    .rows
+                    .iter()
+                    .filter(|(_, row)| row.before != row.after)
+                    .map(move |(key, row)| (storage, key.clone(), row.after.clone()))
+            }),
+        );
+        for storage in &dropped {
+            self.store.drop_storage(*storage, lsn);
+        }
+        if has_ddl {
+            sequencer.catalog = Arc::clone(&catalog);
+            self.catalogs.lock().push_back(SequencedCatalog {
+                lsn,
+                catalog,
+                dropped,
+            });
+        }
+        sequencer.tip = lsn;
+        sequencer.commit_time_us = commit_time_us;
+        self.feed.push(lsn, Arc::clone(&record));
+        self.wal
+            .append(lsn, record)
+            .map_err(|error| self.poison(&error))?;
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(lsn)
+    }
+
+    /// Runs work in a transaction and sequences it; after conflicts again, at last holding the sequencer, so that
+    /// nobody can be first any more.
+    ///
+    /// # Errors
+    /// What the work or its commit fails with.
+    pub(crate) fn retry<T>(
+        &self,
+        principal: &Arc<str>,
+        mut work: impl FnMut(&mut Transaction) -> Result<T>,
+    ) -> Result<(T, Lsn)> {
+        for _ in 0..self.settings.conflict_retries {
+            let mut txn = self.begin(Mode::ReadWrite, principal)?;
+            let done = work(&mut txn).and_then(|value| Ok((value, self.sequence(txn)?)));
+            match done {
+                Err(error) if error.is_retryable() => {
+                    self.conflicts.fetch_add(1, Ordering::Relaxed)
+                }
+                done => return done,
+            };
+        }
+        self.admit()?;
+        let mut sequencer = self.sequencer.lock();
+        let mut txn = self.begin_locked(&sequencer, principal);
+        let value = work(&mut txn)?;
+        if txn.writes.is_empty() {
+            return Ok((value, txn.lsn()));
+        }
+        let lsn = self.sequence_locked(&mut sequencer, txn)?;
+        Ok((value, lsn))
+    }
+
+    /// Refuses a transaction that would not read the same again.
+    fn check_overtaken(&self, sequencer: &Sequencer, txn: &Transaction) -> Result<()> {
+        if txn.lsn() == sequencer.tip {
+            return Ok(());
+        }
+        if txn.catalog_version != sequencer.catalog.version() {
+            return Err(Error::conflict(
+                "a concurrent transaction changed the schema",
+            ));
+        }
+        match txn.reads.overtaken(&self.store, txn.lsn()) {
+            None => Ok(()),
+            Some(storage) => {
+                let error = Error::conflict(
+                    "could not serialize access: a concurrent transaction changed what this one read",
+                );
+                Err(match sequencer.catalog.relation_of_storage(storage) {
+                    Some(relation) => error.on(relation.name.to_string()),
+                    None => error,
+                })
+            }
+        }
+    }
+
+    /// Waits, before the sequencer is taken, until there is memory for another transaction.
+    fn admit(&self) -> Result<()> {
+        if !self.store.is_full() {
+            return Ok(());
+        }
+        self.checkpointer.request();
+        let waited = self.checkpointer.wait_until(|| !self.store.is_full());
+        self.admission_waits.fetch_add(1, Ordering::Relaxed);
+        if waited {
+            Ok(())
+        } else {
+            Err(Error::new(
+                ErrorKind::Stopped,
+                sqlstate::OUT_OF_MEMORY,
+                "the memory for changes that no checkpoint has written yet is full",
+            )
+            .with_hint(
+                "the disk is slower than the writers: try again, or raise memtable_hard_bytes",
+            ))
+        }
+    }
+}
+
+/// The bytes of a commit: log record, feed frame, unit of replication.
+fn encode(writes: &WriteSet, commit_time_us: i64, principal: &str) -> Result<Arc<[u8]>> {
+    let encoded = || {
+        let mut encoder = RecordEncoder::new(commit_time_us, principal)?;
+        for section in [Section::Base, Section::Derived, Section::State] {
+            let mut changes = writes.changes_of(section).peekable();
+            if changes.peek().is_some() {
+                encoder.section(match section {
+                    Section::Base => RecordSection::Base,
+                    Section::Derived => RecordSection::Derived,
+                    Section::State => RecordSection::State,
+                });
+            }
+            for change in changes {
+                encoder.change(change)?;
+            }
+        }
+        encoder.finish().map(Arc::from)
+    };
+    encoded().map_err(|error: EncodeError| {
+        Error::data(sqlstate::PROGRAM_LIMIT_EXCEEDED, error.to_string())
+            .with_hint("split the transaction into smaller ones")
+    })
+}

@@ -1,0 +1,498 @@
+//! `Database`: one handle on one open database, shared freely between threads.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tailwater_proto::Lsn;
+use tailwater_views::CancelToken;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::execute::{self, Ran, Surroundings};
+use crate::feed::{FeedRequest, Subscription};
+use crate::open::Builder;
+use crate::params::{Parameters, Params};
+use crate::recovery::RecoveryReport;
+use crate::rows::Rows;
+use crate::session::{Outcome, Session};
+use crate::sql::parser::parse_one;
+use crate::ticket::Ticket;
+use crate::txn::{Mode, Transaction};
+
+/// An open database. Clones are handles on the same one; the last to go closes it.
+///
+/// ```
+/// use tailwater::{Database, params};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let db = Database::memory()?; // or Database::open("app.db")
+/// db.exec("CREATE TABLE orders (id INT PRIMARY KEY, cust TEXT, total INT)", ())?;
+/// db.exec(
+///     "CREATE MATERIALIZED VIEW by_cust AS
+///      SELECT cust, count(*) AS n, sum(total) AS s FROM orders GROUP BY cust",
+///     (),
+/// )?;
+/// db.exec("INSERT INTO orders VALUES (?, ?, ?)", params![1, "ada", 30])?;
+/// db.exec("INSERT INTO orders VALUES (?, ?, ?)", params![2, "ada", 12])?;
+/// let total: i64 = db.query("SELECT s FROM by_cust WHERE cust = ?", params!["ada"])?.scalar()?;
+/// assert_eq!(total, 42);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Database {
+    handle: Arc<Handle>,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
+}
+
+/// What all clones share; dropped with the last of them.
+struct Handle {
+    engine: Arc<Engine>,
+    principal: Arc<str>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // A failure here is met again, and reported, when the database is opened the next time.
+        let _ = self.engine.shut_down();
+    }
+}
+
+/// What a committed transaction returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed<T> {
+    /// What the closure returned.
+    pub value: T,
+    /// The number of the commit; if nothing was written, of the last commit that was read.
+    pub lsn: Lsn,
+}
+
+/// What a statement without rows did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Rows inserted, updated or deleted.
+    pub rows: u64,
+    /// The number of the commit, if there was one.
+    pub lsn: Option<Lsn>,
+}
+
+impl Database {
+    pub(crate) fn from_engine(engine: Arc<Engine>) -> Self {
+        Self {
+            handle: Arc::new(Handle {
+                engine,
+                principal: Arc::from(""),
+            }),
+        }
+    }
+
+    /// Opens the database in a folder, making it if it is not there.
+    ///
+    /// # Errors
+    /// `55006` if another process has it open, `XX001` if acknowledged data is damaged, `58030` if the system says no.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("app.db");
+    /// let db = tailwater::Database::open(&path)?;
+    /// db.exec("CREATE TABLE IF NOT EXISTS t (id INT PRIMARY KEY)", ())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Builder::default().open(path)
+    }
+
+    /// A database that lives in memory and ends with its last handle.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn memory() -> Result<Self> {
+        Builder::default().memory()
+    }
+
+    /// Settings before opening.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::builder().statement_timeout(std::time::Duration::from_secs(5)).memory()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.handle.engine
+    }
+
+    /// Runs a statement or a script, each statement a transaction of its own, and waits until it is durable.
+    ///
+    /// # Errors
+    /// The first statement that fails, with its position.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// # let db = tailwater::Database::memory()?;
+    /// let done = db.exec("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2)", ())?;
+    /// assert_eq!(done.rows, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn exec(&self, sql: &str, params: impl Params) -> Result<Done> {
+        match self.session().execute(sql, params)? {
+            Outcome::Done { rows, lsn, .. } => Ok(Done { rows, lsn }),
+            Outcome::Rows(rows) => {
+                let lsn = rows.lsn();
+                let mut count = 0;
+                for row in rows {
+                    row?;
+                    count += 1;
+                }
+                Ok(Done { rows: count, lsn })
+            }
+            Outcome::Feed(_) => Ok(Done { rows: 0, lsn: None }),
+        }
+    }
+
+    /// Runs a query (or a statement with RETURNING) and returns its rows, read as they are asked for.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the statement; `0A000` if it returns no rows.
+    pub fn query(&self, sql: &str, params: impl Params) -> Result<Rows> {
+        match self.session().execute(sql, params)? {
+            Outcome::Rows(rows) => Ok(rows),
+            Outcome::Done { tag, .. } => Err(no_rows(tag)),
+            Outcome::Feed(_) => {
+                Err(no_rows("TAIL").with_hint("use Database::subscribe, or a Session"))
+            }
+        }
+    }
+
+    /// Runs one statement and returns as soon as its place in the order of commits is fixed. The ticket tells when
+    /// it is durable: many tickets may be outstanding, and one sync confirms all that were written by then.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the statement.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// # let db = tailwater::Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// let tickets: Vec<_> = (0..64)
+    ///     .map(|id| db.submit("INSERT INTO t VALUES (?)", tailwater::params![id]))
+    ///     .collect::<tailwater::Result<_>>()?;
+    /// for ticket in tickets {
+    ///     ticket.wait()?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn submit(&self, sql: &str, params: impl Params) -> Result<Ticket> {
+        let parameters = params.into_parameters()?;
+        let cancel = CancelToken::default();
+        let engine = self.engine();
+        let around = Surroundings {
+            engine,
+            cancel: &cancel,
+            parameters: &parameters,
+        };
+        let (_, lsn) = engine.retry(&self.handle.principal, |txn| {
+            match engine.statements.get(sql, txn.catalog.version()) {
+                Some(prepared) => execute::run_prepared(&around, txn, &prepared),
+                None => execute::run(&around, txn, sql, &parse_one(sql)?),
+            }
+        })?;
+        Ok(Ticket::new(engine, lsn))
+    }
+
+    /// Runs a closure in a transaction that may write, and waits until it is durable. If another transaction was
+    /// first, the closure runs again; at last nobody can be first any more. An error from the closure takes
+    /// everything back.
+    ///
+    /// # Errors
+    /// What the closure or the commit fails with.
+    ///
+    /// ```
+    /// use tailwater::{Database, params};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE account (id INT PRIMARY KEY, cents BIGINT)", ())?;
+    /// db.exec("INSERT INTO account VALUES (1, 100), (2, 0)", ())?;
+    /// let committed = db.update(|tx| {
+    ///     tx.exec("UPDATE account SET cents = cents - 40 WHERE id = 1", ())?;
+    ///     tx.exec("UPDATE account SET cents = cents + 40 WHERE id = 2", ())?;
+    ///     tx.query("SELECT cents FROM account WHERE id = 2", ())?.scalar::<i64>()
+    /// })?;
+    /// assert_eq!(committed.value, 40);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn update<T>(
+        &self,
+        mut work: impl FnMut(&mut Tx<'_>) -> Result<T>,
+    ) -> Result<Committed<T>> {
+        let engine = self.engine();
+        let (value, lsn) =
+            engine.retry(&self.handle.principal, |txn| work(&mut Tx { engine, txn }))?;
+        engine.wait(lsn)?;
+        Ok(Committed { value, lsn })
+    }
+
+    /// As `update`, but returns as soon as the transaction's place in the order of commits is fixed.
+    ///
+    /// # Errors
+    /// What the closure or the commit fails with.
+    pub fn submit_update<T>(
+        &self,
+        mut work: impl FnMut(&mut Tx<'_>) -> Result<T>,
+    ) -> Result<(T, Ticket)> {
+        let engine = self.engine();
+        let (value, lsn) =
+            engine.retry(&self.handle.principal, |txn| work(&mut Tx { engine, txn }))?;
+        Ok((value, Ticket::new(engine, lsn)))
+    }
+
+    /// Runs a closure over one snapshot: every query in it sees the same commit, tables and views together.
+    ///
+    /// # Errors
+    /// What the closure fails with.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// # let db = tailwater::Database::memory()?;
+    /// # db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// let (n, lsn) = db.view(|snap| Ok((snap.query("SELECT count(*) FROM t", ())?.scalar::<i64>()?, snap.lsn())))?;
+    /// # assert_eq!(n, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn view<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let engine = self.engine();
+        let mut txn = engine.begin(Mode::ReadOnly, &self.handle.principal)?;
+        work(&mut Tx {
+            engine,
+            txn: &mut txn,
+        })
+    }
+
+    /// A session: transactions by BEGIN and COMMIT, savepoints, cursors. For one thread at a time.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// # let db = tailwater::Database::memory()?;
+    /// let mut session = db.session();
+    /// session.execute("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// session.execute("BEGIN; INSERT INTO t VALUES (1); ROLLBACK", ())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn session(&self) -> Session {
+        Session::new(
+            Arc::clone(self.engine()),
+            Arc::clone(&self.handle.principal),
+        )
+    }
+
+    /// Follows a table or view: its rows as they are, then every change of it, exactly once and in order.
+    ///
+    /// # Errors
+    /// `42P01` if there is no such table or view; what a resume token is refused with.
+    ///
+    /// ```
+    /// use tailwater::{Database, FeedRequest, FeedEvent};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY, name TEXT)", ())?;
+    /// let mut feed = db.subscribe(FeedRequest::of("t"))?;
+    /// db.exec("INSERT INTO t VALUES (1, 'Ada')", ())?;
+    /// loop {
+    ///     if let FeedEvent::Frame(frame) = feed.recv()? {
+    ///         assert_eq!(frame.changes.len(), 1);
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn subscribe(&self, request: FeedRequest) -> Result<Subscription> {
+        crate::feed::subscribe(self.engine(), &self.handle.principal, request)
+    }
+
+    /// Writes what is durable in the log into the storage file now, instead of in the background soon.
+    ///
+    /// # Errors
+    /// When the disk fails or is full; nothing is lost then.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.engine().checkpoint().map(drop)
+    }
+
+    /// The last commit that everyone can see.
+    #[must_use]
+    pub fn visible_lsn(&self) -> Lsn {
+        self.engine().store.visible_lsn()
+    }
+
+    /// What opening the database took.
+    #[must_use]
+    pub fn recovery(&self) -> &RecoveryReport {
+        &self.engine().recovery
+    }
+
+    /// Counters since the database was opened.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let engine = self.engine();
+        Stats {
+            commits: engine.commit_count(),
+            syncs: engine.vfs.syncs(),
+            conflicts: engine.conflicts.load(std::sync::atomic::Ordering::Relaxed),
+            admission_waits: engine
+                .admission_waits
+                .load(std::sync::atomic::Ordering::Relaxed),
+            memory_bytes: engine.store.memory_bytes() as u64,
+        }
+    }
+
+    /// Makes everything durable and closes the database, whatever other handles there are: they fail from then on.
+    ///
+    /// # Errors
+    /// When the log or the storage file cannot be written.
+    pub fn close(self) -> Result<()> {
+        self.engine().shut_down()
+    }
+}
+
+/// Counters of an open database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Transactions committed.
+    pub commits: u64,
+    /// Syncs of files and folders, the log's and the storage file's.
+    pub syncs: u64,
+    /// Transactions that were run again because another one was first.
+    pub conflicts: u64,
+    /// Transactions that waited for memory.
+    pub admission_waits: u64,
+    /// Bytes of rows in memory that are not only in the storage file.
+    pub memory_bytes: u64,
+}
+
+/// A transaction inside `Database::update` or `Database::view`.
+pub struct Tx<'t> {
+    engine: &'t Arc<Engine>,
+    txn: &'t mut Transaction,
+}
+
+impl std::fmt::Debug for Tx<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tx")
+            .field("lsn", &self.lsn())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tx<'_> {
+    /// The commit this transaction reads at.
+    #[must_use]
+    pub fn lsn(&self) -> Lsn {
+        self.txn.lsn()
+    }
+
+    /// Runs one statement. If it fails it leaves no trace, and the transaction can go on.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the statement; `25006` for a write inside `Database::view`.
+    pub fn exec(&mut self, sql: &str, params: impl Params) -> Result<Done> {
+        match self.run(sql, &params.into_parameters()?)? {
+            Ran::Count(_, rows) => Ok(Done { rows, lsn: None }),
+            Ran::Collected(_, rows) => Ok(Done {
+                rows: rows.len() as u64,
+                lsn: None,
+            }),
+            Ran::Rows(_, source) => Ok(Done {
+                rows: source.collect()?.len() as u64,
+                lsn: None,
+            }),
+        }
+    }
+
+    /// Runs a query and returns its rows.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the query; `0A000` if it returns no rows.
+    pub fn query(&mut self, sql: &str, params: impl Params) -> Result<Rows> {
+        match self.run(sql, &params.into_parameters()?)? {
+            Ran::Rows(fields, source) => Ok(Rows::streaming(fields, source)),
+            Ran::Collected(fields, rows) => Ok(Rows::collected(fields, rows, None)),
+            Ran::Count(tag, _) => Err(no_rows(tag)),
+        }
+    }
+
+    fn run(&mut self, sql: &str, parameters: &Parameters) -> Result<Ran> {
+        let cancel = CancelToken::default();
+        let around = Surroundings {
+            engine: self.engine,
+            cancel: &cancel,
+            parameters,
+        };
+        let before = self.txn.savepoint();
+        let ran = match self.engine.statements.get(sql, self.txn.catalog.version()) {
+            Some(prepared) => execute::run_prepared(&around, self.txn, &prepared),
+            None => {
+                let parsed = parse_one(sql)?;
+                if is_control(&parsed.statement) {
+                    return Err(Error::statement(
+                        tailwater_proto::sqlstate::ACTIVE_SQL_TRANSACTION,
+                        "transaction control is not allowed inside update and view",
+                    )
+                    .with_hint(
+                        "return Ok to commit and Err to roll back; a Session has BEGIN and COMMIT",
+                    ));
+                }
+                execute::run(&around, self.txn, sql, &parsed)
+            }
+        };
+        if ran.is_err() {
+            self.txn.rollback_to(&before);
+        }
+        ran
+    }
+}
+
+fn is_control(statement: &crate::sql::statement::Statement) -> bool {
+    use crate::sql::statement::Statement;
+    matches!(
+        statement,
+        Statement::Begin(_)
+            | Statement::Commit { .. }
+            | Statement::Rollback { .. }
+            | Statement::Savepoint(_)
+            | Statement::ReleaseSavepoint(_)
+            | Statement::RollbackTo(_)
+            | Statement::Tail(_)
+            | Statement::DeclareCursor(_)
+            | Statement::Fetch(_)
+            | Statement::CloseCursor(_)
+    )
+}
+
+fn no_rows(tag: &str) -> Error {
+    Error::statement(
+        tailwater_proto::sqlstate::FEATURE_NOT_SUPPORTED,
+        format!("{tag} returns no rows"),
+    )
+    .with_hint("use exec for it, or add RETURNING")
+}

@@ -1,0 +1,287 @@
+//! `Engine`: the parts of one open database and how they hang together: log, store, feed, sequencer, catalog.
+//!
+//! A commit is sequenced in `commit`, becomes durable in the log, and is published here: catalog, rows and views
+//! together, then the feed. After a failure of the log the engine is poisoned: it goes on answering reads of what is
+//! visible and refuses everything else.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use parking_lot::{Mutex, RwLock};
+use tailwater_capture::{Feed, ResetReason};
+use tailwater_proto::key_codec::decode_key;
+use tailwater_proto::{Direction, KeyRange, Lsn, StorageId, Value, sqlstate};
+use tailwater_views::{Counters, Reader};
+use tailwater_wal::Wal;
+use tailwater_wal::vfs::{Vfs, VfsLock};
+
+use crate::catalog::{Catalog, Relation};
+use crate::checkpoint::Checkpointer;
+use crate::clock::Clock;
+use crate::commit::Sequencer;
+use crate::error::{Error, ErrorKind, Result};
+use crate::prepared::StatementCache;
+use crate::recovery::RecoveryReport;
+use crate::settings::Settings;
+use crate::storage::Store;
+use crate::txn::{Mode, Transaction};
+
+/// The parts of one open database.
+pub(crate) struct Engine {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) wal: Arc<Wal>,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) sequencer: Mutex<Sequencer>,
+    /// Catalogs that are sequenced but not visible yet.
+    pub(crate) catalogs: Mutex<VecDeque<SequencedCatalog>>,
+    /// The catalog that is visible, with the LSN of its last change.
+    visible_catalog: RwLock<(Lsn, Arc<Catalog>)>,
+    poisoned: OnceLock<String>,
+    row_ids: Mutex<BTreeMap<StorageId, i64>>,
+    pub(crate) statements: StatementCache,
+    pub(crate) checkpointer: Checkpointer,
+    pub(crate) recovery: RecoveryReport,
+    /// What maintaining views did since the database was opened.
+    pub(crate) maintenance_counters: Arc<Counters>,
+    pub(crate) commits: AtomicU64,
+    pub(crate) admission_waits: AtomicU64,
+    pub(crate) conflicts: AtomicU64,
+    pub(crate) database_id: [u8; 16],
+    pub(crate) vfs: Arc<dyn Vfs>,
+    /// Held as long as the database is open; let go last.
+    pub(crate) _lock: Box<dyn VfsLock>,
+}
+
+/// The way from the log's "durable" to the engine that exists only after the log has been recovered.
+#[derive(Clone, Default)]
+pub(crate) struct Publisher(Arc<OnceLock<Weak<Engine>>>);
+
+impl Publisher {
+    /// From now on, what becomes durable is published in this engine.
+    pub(crate) fn attach(&self, engine: &Arc<Engine>) {
+        // A second call would be an error of this crate; the first engine stays.
+        let _ = self.0.set(Arc::downgrade(engine));
+    }
+
+    /// Called by the log, in order, when records up to `lsn` may be seen.
+    pub(crate) fn publish(&self, lsn: Lsn) {
+        if let Some(engine) = self.0.get().and_then(Weak::upgrade) {
+            engine.publish(lsn);
+        }
+    }
+}
+
+/// A catalog that is sequenced: it becomes visible with its commit.
+pub(crate) struct SequencedCatalog {
+    pub(crate) lsn: Lsn,
+    pub(crate) catalog: Arc<Catalog>,
+    /// Storages that are no more.
+    pub(crate) dropped: Vec<StorageId>,
+}
+
+/// What an engine is made of, handed over by `database::open`.
+pub(crate) struct Parts {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) wal: Arc<Wal>,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) tip: Lsn,
+    pub(crate) commit_time_us: i64,
+    pub(crate) catalog: Catalog,
+    pub(crate) recovery: RecoveryReport,
+    pub(crate) database_id: [u8; 16],
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) lock: Box<dyn VfsLock>,
+    /// The counters recovery ran with, so that what it evaluated shows.
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Engine {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let catalog = Arc::new(parts.catalog);
+        Self {
+            statements: StatementCache::new(parts.settings.statement_cache),
+            settings: parts.settings,
+            clock: parts.clock,
+            store: parts.store,
+            wal: parts.wal,
+            feed: parts.feed,
+            sequencer: Mutex::new(Sequencer {
+                tip: parts.tip,
+                commit_time_us: parts.commit_time_us,
+                catalog: Arc::clone(&catalog),
+            }),
+            catalogs: Mutex::default(),
+            visible_catalog: RwLock::new((parts.tip, catalog)),
+            poisoned: OnceLock::new(),
+            row_ids: Mutex::default(),
+            checkpointer: Checkpointer::default(),
+            recovery: parts.recovery,
+            maintenance_counters: parts.counters,
+            commits: AtomicU64::new(0),
+            admission_waits: AtomicU64::new(0),
+            conflicts: AtomicU64::new(0),
+            database_id: parts.database_id,
+            vfs: parts.vfs,
+            _lock: parts.lock,
+        }
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// When the engine is poisoned and the transaction could write.
+    pub(crate) fn begin(&self, mode: Mode, principal: &Arc<str>) -> Result<Transaction> {
+        let now_us = self.clock.now_us();
+        let (snapshot, catalog) = match mode {
+            Mode::ReadOnly => self.visible(),
+            Mode::ReadWrite => {
+                self.check_poisoned()?;
+                return Ok(self.begin_locked(&self.sequencer.lock(), principal));
+            }
+        };
+        Ok(Transaction::new(
+            mode,
+            snapshot,
+            catalog,
+            now_us,
+            Arc::clone(principal),
+            self.settings.transaction_memory_bytes_max,
+        ))
+    }
+
+    /// Begins a transaction that writes, by a caller that holds the sequencer.
+    pub(crate) fn begin_locked(&self, sequencer: &Sequencer, principal: &Arc<str>) -> Transaction {
+        Transaction::new(
+            Mode::ReadWrite,
+            self.store.snapshot_tip(),
+            Arc::clone(&sequencer.catalog),
+            self.clock.now_us(),
+            Arc::clone(principal),
+            self.settings.transaction_memory_bytes_max,
+        )
+    }
+
+    /// The version of the visible catalog.
+    pub(crate) fn visible_catalog_version(&self) -> u64 {
+        self.visible_catalog.read().1.version()
+    }
+
+    /// The visible catalog.
+    pub(crate) fn visible_catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.visible_catalog.read().1)
+    }
+
+    /// What is visible now: rows and the catalog that goes with them.
+    fn visible(&self) -> (crate::storage::Snapshot, Arc<Catalog>) {
+        loop {
+            let snapshot = self.store.snapshot_visible();
+            let (changed, catalog) = &*self.visible_catalog.read();
+            // The catalog is published just before the rows: between the two, look again.
+            if *changed <= snapshot.lsn() {
+                return (snapshot, Arc::clone(catalog));
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    /// Waits until `lsn` is durable (or, in the other sync modes, as safe as the mode promises) and visible.
+    ///
+    /// # Errors
+    /// `CommitOutcomeUnknown` if the log fails meanwhile.
+    pub(crate) fn wait(&self, lsn: Lsn) -> Result<()> {
+        if self.store.visible_lsn() >= lsn {
+            return Ok(());
+        }
+        self.wal
+            .ticket(lsn)
+            .wait()
+            .map_err(|error| self.poison(&error))
+    }
+
+    /// Makes everything up to `lsn` visible and delivers it to subscribers.
+    fn publish(&self, lsn: Lsn) {
+        let mut dropped = Vec::new();
+        {
+            let mut catalogs = self.catalogs.lock();
+            while catalogs.front().is_some_and(|next| next.lsn <= lsn)
+                && let Some(mut next) = catalogs.pop_front()
+            {
+                dropped.append(&mut next.dropped);
+                *self.visible_catalog.write() = (next.lsn, next.catalog);
+            }
+        }
+        self.store.set_visible(lsn);
+        self.feed.publish(lsn, self.wal.durable_lsn() >= lsn);
+        if !dropped.is_empty() {
+            self.feed.reset(&dropped, ResetReason::Replaced);
+        }
+        if self.store.needs_checkpoint() {
+            self.checkpointer.request();
+        }
+    }
+
+    /// Marks the engine as poisoned by a failure of the log, and says what that means for this commit.
+    pub(crate) fn poison(&self, error: &tailwater_wal::Error) -> Error {
+        let _ = self.poisoned.set(error.to_string());
+        Error::new(
+            ErrorKind::CommitOutcomeUnknown,
+            sqlstate::STATEMENT_COMPLETION_UNKNOWN,
+            format!("the log failed while the commit was written: {error}"),
+        )
+        .with_hint("the commit may or may not be there after the database is opened again: look before you retry")
+    }
+
+    /// Refuses work that needs the log after the log has failed.
+    pub(crate) fn check_poisoned(&self) -> Result<()> {
+        match self.poisoned.get() {
+            None => Ok(()),
+            Some(why) => Err(Error::new(
+                ErrorKind::Unavailable,
+                sqlstate::IO_ERROR,
+                format!("the database takes no writes since its log failed: {why}"),
+            )
+            .with_hint("close it, mend the disk and open it again")),
+        }
+    }
+
+    /// The next row id of a table without a primary key. Ids given to transactions that fail are left out.
+    pub(crate) fn next_row_id(&self, txn: &Transaction, table: &Relation) -> Result<i64> {
+        if let Some(last) = self.row_ids.lock().get_mut(&table.storage) {
+            *last += 1;
+            return Ok(*last);
+        }
+        let mut newest = txn
+            .reader()
+            .scan(table.storage, KeyRange::all(), Direction::Reverse)?;
+        let stored = match newest.next()? {
+            None => 0,
+            Some((key, _)) => match decode_key(&key) {
+                Ok(Value::Int(id)) => id,
+                _ => {
+                    return Err(Error::corrupted(format!("{key:?} is not a row id"))
+                        .on(table.name.to_string()));
+                }
+            },
+        };
+        let mut row_ids = self.row_ids.lock();
+        let last = row_ids.entry(table.storage).or_insert(stored);
+        *last += 1;
+        Ok(*last)
+    }
+
+    /// Transactions committed since the database was opened.
+    pub(crate) fn commit_count(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+}
+
+impl crate::optimizer::Statistics for Engine {
+    fn rows(&self, storage: StorageId) -> u64 {
+        self.store.rows_estimate(storage)
+    }
+}

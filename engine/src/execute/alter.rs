@@ -1,0 +1,505 @@
+//! ALTER TABLE and RENAME: the relation changes, and rows only where their stored form must.
+
+use std::sync::Arc;
+
+use tailwater_proto::{Direction, EcoString, KeyRange, SqlType, Value, sqlstate};
+use tailwater_views::cast::cast;
+use tailwater_views::expr::CastMode;
+use tailwater_views::{ExecContext, Expr, Reader};
+
+use super::ddl::{add_index, depends, remove_index};
+use super::run::{Ran, Surroundings};
+use super::table_writer::TableWriter;
+use crate::catalog::{Check, Index, Object, ObjectName, Relation};
+use crate::error::{Error, Result};
+use crate::sql::binder::bind_expr;
+use crate::sql::binder::names::{fold, object_name};
+use crate::sql::binder::types::sql_type;
+use crate::sql::ddl;
+use crate::sql::statement::{
+    AlterAction, AlterTable, ColumnDef, ColumnOption, Ident, Parsed, Rename, TableConstraint,
+};
+use crate::system::SystemTables;
+use crate::txn::Transaction;
+
+/// Runs ALTER TABLE.
+///
+/// # Errors
+/// Names that are taken or missing, views that depend on what would change, rows that do not fit.
+pub(super) fn alter_table(
+    around: &Surroundings<'_>,
+    txn: &mut Transaction,
+    parsed: &Parsed,
+    alter: &AlterTable,
+) -> Result<Ran> {
+    let mut name = object_name(&alter.name);
+    let exists = txn
+        .catalog
+        .relation(&name)
+        .is_some_and(|relation| relation.is_table());
+    if !exists && alter.if_exists {
+        return Ok(Ran::Count("ALTER TABLE", 0));
+    }
+    for action in &alter.actions {
+        let table = super::ddl::table(txn, &name)?;
+        let change = Change {
+            around,
+            parsed,
+            table,
+        };
+        match action {
+            AlterAction::RenameTable(to) => name = change.rename_table(txn, to)?,
+            AlterAction::RenameColumn(from, to) => change.rename_column(txn, from, to)?,
+            AlterAction::AddColumn {
+                if_not_exists,
+                column,
+            } => {
+                change.add_column(txn, column, *if_not_exists)?;
+            }
+            AlterAction::DropColumn {
+                name, if_exists, ..
+            } => {
+                change.drop_column(txn, name, *if_exists)?;
+            }
+            AlterAction::AddConstraint(constraint) => change.add_constraint(txn, constraint)?,
+            AlterAction::DropConstraint {
+                name, if_exists, ..
+            } => {
+                change.drop_constraint(txn, name, *if_exists)?;
+            }
+            AlterAction::SetType {
+                name,
+                data_type,
+                using: None,
+            } => {
+                change.set_type(txn, name, &sql_type(data_type)?)?;
+            }
+            AlterAction::SetDefault(name, expr) => change.set_default(txn, name, Some(expr))?,
+            AlterAction::DropDefault(name) => change.set_default(txn, name, None)?,
+            AlterAction::SetNotNull(name) => {
+                change.set_not_null(txn, name, Nullability::NotNull)?
+            }
+            AlterAction::DropNotNull(name) => change.set_not_null(txn, name, Nullability::Null)?,
+            AlterAction::RenameConstraint(..)
+            | AlterAction::SetType { using: Some(_), .. }
+            | AlterAction::SetOptions(_) => {
+                return Err(Error::statement(
+                    sqlstate::FEATURE_NOT_SUPPORTED,
+                    "this form of ALTER TABLE is not supported",
+                )
+                .with_hint("make a new table, INSERT … SELECT, DROP the old one and RENAME"));
+            }
+        }
+    }
+    Ok(Ran::Count("ALTER TABLE", 0))
+}
+
+/// Runs ALTER VIEW, INDEX or SEQUENCE … RENAME TO.
+///
+/// # Errors
+/// Names that are taken or missing.
+pub(super) fn rename(txn: &mut Transaction, rename: &Rename) -> Result<Ran> {
+    let name = object_name(&rename.name);
+    let Some(object) = txn.catalog.find(&name).cloned() else {
+        if rename.if_exists {
+            return Ok(Ran::Count("ALTER", 0));
+        }
+        return Err(Error::statement(
+            sqlstate::UNDEFINED_OBJECT,
+            format!("\"{name}\" does not exist"),
+        )
+        .on(name.to_string()));
+    };
+    let to = new_name(txn, &name, &rename.to)?;
+    let renamed = match object {
+        Object::Relation(relation) => {
+            refuse_dependents(txn, &relation)?;
+            let mut relation = (*relation).clone();
+            relation.name = to;
+            Object::Relation(relation.into())
+        }
+        Object::Index(index) => {
+            let mut index = (*index).clone();
+            index.name = to;
+            Object::Index(index.into())
+        }
+        Object::Sequence(sequence) => {
+            let mut sequence = (*sequence).clone();
+            sequence.name = to;
+            Object::Sequence(sequence.into())
+        }
+    };
+    txn.put_object(renamed.id(), Some(renamed))?;
+    Ok(Ran::Count("ALTER", 0))
+}
+
+fn new_name(txn: &Transaction, old: &ObjectName, to: &Ident) -> Result<ObjectName> {
+    let to = ObjectName::in_schema(old.schema.as_str(), fold(to).as_str());
+    match txn.catalog.find(&to) {
+        None => Ok(to),
+        Some(_) => Err(Error::statement(
+            sqlstate::DUPLICATE_TABLE,
+            format!("relation \"{to}\" already exists"),
+        )
+        .on(to.to_string())),
+    }
+}
+
+/// Views keep the text of their query, which names what they read.
+fn refuse_dependents(txn: &Transaction, relation: &Arc<Relation>) -> Result<()> {
+    let dependent = txn.catalog.relations().find(|other| {
+        other
+            .view
+            .as_ref()
+            .is_some_and(|view| view.depends_on.contains(&relation.id))
+    });
+    match dependent {
+        None => Ok(()),
+        Some(view) => Err(
+            depends("change", &Object::Relation(Arc::clone(relation)), view)
+                .with_hint("drop the view first and create it again after"),
+        ),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nullability {
+    Null,
+    NotNull,
+}
+
+/// One change of one table.
+struct Change<'a> {
+    around: &'a Surroundings<'a>,
+    parsed: &'a Parsed,
+    table: Arc<Relation>,
+}
+
+impl Change<'_> {
+    fn position(&self, name: &Ident) -> Result<usize> {
+        let name = fold(name);
+        self.table
+            .column(&name)
+            .map(|(position, _)| position)
+            .ok_or_else(|| {
+                Error::statement(
+                    sqlstate::UNDEFINED_COLUMN,
+                    format!(
+                        "column \"{name}\" of relation \"{}\" does not exist",
+                        self.table.name
+                    ),
+                )
+                .on(self.table.name.to_string())
+            })
+    }
+
+    fn store(&self, txn: &mut Transaction, mut relation: Relation) -> Result<Arc<Relation>> {
+        relation.schema_version += 1;
+        let relation = Arc::new(relation);
+        txn.put_object(relation.id, Some(Object::Relation(Arc::clone(&relation))))?;
+        Ok(relation)
+    }
+
+    fn rename_table(&self, txn: &mut Transaction, to: &Ident) -> Result<ObjectName> {
+        refuse_dependents(txn, &self.table)?;
+        let to = new_name(txn, &self.table.name, to)?;
+        let mut relation = (*self.table).clone();
+        relation.name = to.clone();
+        self.store(txn, relation)?;
+        Ok(to)
+    }
+
+    fn rename_column(&self, txn: &mut Transaction, from: &Ident, to: &Ident) -> Result<()> {
+        refuse_dependents(txn, &self.table)?;
+        let position = self.position(from)?;
+        let to = fold(to);
+        self.refuse_taken(&to)?;
+        let mut relation = (*self.table).clone();
+        if let Some(column) = relation.columns.get_mut(position) {
+            column.name = to;
+        }
+        self.store(txn, relation).map(drop)
+    }
+
+    fn refuse_taken(&self, name: &EcoString) -> Result<()> {
+        if self.table.column(name).is_some() {
+            return Err(Error::statement(
+                sqlstate::DUPLICATE_COLUMN,
+                format!(
+                    "column \"{name}\" of relation \"{}\" already exists",
+                    self.table.name
+                ),
+            )
+            .on(self.table.name.to_string()));
+        }
+        Ok(())
+    }
+
+    /// The column comes last in the row layout, so that what is bound to positions stays good.
+    fn add_column(
+        &self,
+        txn: &mut Transaction,
+        definition: &ColumnDef,
+        if_not_exists: bool,
+    ) -> Result<()> {
+        if if_not_exists && self.table.column(&fold(&definition.name)).is_some() {
+            return Ok(());
+        }
+        self.refuse_taken(&fold(&definition.name))?;
+        let mut relation = (*self.table).clone();
+        let mut column = ddl::column(&mut relation, definition)?;
+        for option in &definition.options {
+            match option {
+                ColumnOption::NotNull | ColumnOption::Null | ColumnOption::Collate(_) => {}
+                ColumnOption::Default(expr) => {
+                    let system = SystemTables::new(self.around.engine, &txn.catalog);
+                    let (bound, _) = bind_expr(&txn.catalog, None, expr, Some(&column.ty), &system)
+                        .map_err(|error| error.located(&self.parsed.source))?;
+                    column.default = Some(bound);
+                    column.default_sql = Some(expr.to_string());
+                }
+                _ => {
+                    return Err(Error::statement(
+                        sqlstate::FEATURE_NOT_SUPPORTED,
+                        "ADD COLUMN takes NOT NULL and DEFAULT only",
+                    )
+                    .with_hint("add the constraint in a statement of its own"));
+                }
+            }
+        }
+        let default = column.default.clone();
+        let not_null = column.not_null;
+        relation.columns.push(column);
+        let relation = self.store(txn, relation)?;
+        if default.is_none() && !not_null {
+            return Ok(());
+        }
+        let last = relation.columns.len() - 1;
+        self.rewrite(txn, &relation, &mut |row, cx| {
+            if let (Some(slot), Some(default)) = (row.get_mut(last), &default) {
+                *slot = default.eval(&[], cx)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn drop_column(&self, txn: &mut Transaction, name: &Ident, if_exists: bool) -> Result<()> {
+        if if_exists && self.table.column(&fold(name)).is_none() {
+            return Ok(());
+        }
+        let dropped = self.position(name)?;
+        refuse_dependents(txn, &self.table)?;
+        if self
+            .table
+            .primary_key
+            .iter()
+            .any(|part| part.expr.columns().contains(&dropped))
+        {
+            return Err(Error::statement(
+                sqlstate::DEPENDENT_OBJECTS_STILL_EXIST,
+                format!("column \"{}\" is part of the primary key", name.value),
+            )
+            .on(self.table.name.to_string()));
+        }
+        let moved = |position: usize| {
+            if position > dropped {
+                position - 1
+            } else {
+                position
+            }
+        };
+        let mut relation = (*self.table).clone();
+        relation.columns.remove(dropped);
+        relation
+            .checks
+            .retain(|check| !check.expr.columns().contains(&dropped));
+        for check in &mut relation.checks {
+            check.expr.map_columns(&moved);
+        }
+        for part in &mut relation.primary_key {
+            part.expr.map_columns(&moved);
+        }
+        let indexes: Vec<Arc<Index>> = txn.catalog.indexes_of(relation.id).cloned().collect();
+        self.store(txn, relation)?;
+        for index in indexes {
+            if index
+                .parts
+                .iter()
+                .any(|part| part.expr.columns().contains(&dropped))
+            {
+                remove_index(txn, &index)?;
+            } else {
+                let mut index = (*index).clone();
+                for part in &mut index.parts {
+                    part.expr.map_columns(&moved);
+                }
+                txn.put_object(index.id, Some(Object::Index(index.into())))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_constraint(&self, txn: &mut Transaction, constraint: &TableConstraint) -> Result<()> {
+        let catalog = Arc::clone(&txn.catalog);
+        let system = SystemTables::new(self.around.engine, &catalog);
+        match constraint {
+            TableConstraint::Check { name, expr } => {
+                let bool = SqlType::Bool;
+                let (bound, _) =
+                    bind_expr(&catalog, Some(&self.table), expr, Some(&bool), &system)
+            .map_err(|error| error.located(&self.parsed.source))?;
+                let name = name.as_ref().map_or_else(
+                    || format!("{}_check{}", self.table.name.name, self.table.checks.len()),
+                    |name| name.value.clone(),
+                );
+                let mut relation = (*self.table).clone();
+                relation.checks.push(Check { name, expr: bound, sql: expr.to_string() });
+                let relation = self.store(txn, relation)?;
+                self.rewrite(txn, &relation, &mut |_, _| Ok(()))
+            }
+            TableConstraint::Unique { name, columns, nulls_equal: false } => {
+                let parts = ddl::index_parts(&catalog, &self.table, columns, &system)
+            .map_err(|error| error.located(&self.parsed.source))?;
+                let mut copy = (*catalog).clone();
+                let name = name.as_ref().map(|name| name.value.clone());
+                add_index(txn, ddl::new_index(&mut copy, &self.table, name, true, parts))
+            }
+            TableConstraint::PrimaryKey { .. }
+            | TableConstraint::Unique { .. }
+            | TableConstraint::ForeignKey { .. } => Err(Error::statement(
+                sqlstate::FEATURE_NOT_SUPPORTED,
+                "ALTER TABLE can add CHECK and UNIQUE constraints only",
+            )
+            .with_hint("name the PRIMARY KEY in CREATE TABLE; foreign keys are not checked and so not accepted")),
+        }
+    }
+
+    fn drop_constraint(&self, txn: &mut Transaction, name: &Ident, if_exists: bool) -> Result<()> {
+        let name = &name.value;
+        let index = txn
+            .catalog
+            .indexes_of(self.table.id)
+            .find(|index| index.name.name == *name)
+            .cloned();
+        if let Some(index) = index {
+            return remove_index(txn, &index);
+        }
+        let mut relation = (*self.table).clone();
+        relation.checks.retain(|check| check.name != *name);
+        if relation.checks.len() == self.table.checks.len() {
+            if if_exists {
+                return Ok(());
+            }
+            return Err(Error::statement(
+                sqlstate::UNDEFINED_OBJECT,
+                format!(
+                    "constraint \"{name}\" of relation \"{}\" does not exist",
+                    self.table.name
+                ),
+            )
+            .on(self.table.name.to_string()));
+        }
+        self.store(txn, relation).map(drop)
+    }
+
+    fn set_type(&self, txn: &mut Transaction, name: &Ident, ty: &SqlType) -> Result<()> {
+        let position = self.position(name)?;
+        refuse_dependents(txn, &self.table)?;
+        let mut relation = (*self.table).clone();
+        if let Some(column) = relation.columns.get_mut(position) {
+            column.ty = ty.clone();
+            column.default = column.default.take().map(|default| Expr::Cast {
+                expr: Box::new(default),
+                to: ty.clone(),
+                mode: CastMode::Assignment,
+            });
+        }
+        let relation = self.store(txn, relation)?;
+        self.rewrite(txn, &relation, &mut |row, _| {
+            if let Some(slot) = row.get_mut(position) {
+                *slot = cast(slot, ty, CastMode::Assignment)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn set_default(
+        &self,
+        txn: &mut Transaction,
+        name: &Ident,
+        expr: Option<&sqlparser::ast::Expr>,
+    ) -> Result<()> {
+        let position = self.position(name)?;
+        let mut relation = (*self.table).clone();
+        let catalog = Arc::clone(&txn.catalog);
+        let system = SystemTables::new(self.around.engine, &catalog);
+        if let Some(column) = relation.columns.get_mut(position) {
+            column.default = match expr {
+                Some(expr) => Some(
+                    bind_expr(&catalog, None, expr, Some(&column.ty), &system)
+                        .map_err(|error| error.located(&self.parsed.source))?
+                        .0,
+                ),
+                None => None,
+            };
+            column.default_sql = expr.map(ToString::to_string);
+        }
+        self.store(txn, relation).map(drop)
+    }
+
+    fn set_not_null(&self, txn: &mut Transaction, name: &Ident, to: Nullability) -> Result<()> {
+        let position = self.position(name)?;
+        let is_key = self
+            .table
+            .primary_key
+            .iter()
+            .any(|part| part.expr == Expr::Column(position));
+        if to == Nullability::Null && is_key {
+            return Err(Error::statement(
+                sqlstate::INVALID_TABLE_DEFINITION,
+                format!("column \"{}\" is in a primary key", name.value),
+            )
+            .on(self.table.name.to_string()));
+        }
+        let mut relation = (*self.table).clone();
+        if let Some(column) = relation.columns.get_mut(position) {
+            column.not_null = to == Nullability::NotNull;
+        }
+        let relation = self.store(txn, relation)?;
+        if to == Nullability::Null {
+            return Ok(());
+        }
+        self.rewrite(txn, &relation, &mut |_, _| Ok(()))
+    }
+
+    /// Runs a change over every row of the table and checks its constraints.
+    fn rewrite(
+        &self,
+        txn: &mut Transaction,
+        relation: &Arc<Relation>,
+        change: &mut dyn FnMut(&mut Vec<Value>, &ExecContext) -> Result<()>,
+    ) -> Result<()> {
+        let cx = ExecContext {
+            now_us: txn.now_us,
+            cancel: self.around.cancel.clone(),
+            ..ExecContext::default()
+        };
+        let writer = TableWriter::new(txn, relation);
+        let reader = txn.reader();
+        let mut rows = reader.scan(relation.storage, KeyRange::all(), Direction::Forward)?;
+        while let Some((key, image)) = rows.next()? {
+            let old = writer.decode(&image)?;
+            let mut new = old.to_vec();
+            change(&mut new, &cx)?;
+            writer.check(&new, &cx)?;
+            let new_key = writer.key(&new, &cx)?;
+            if new_key == key {
+                writer.put(txn, key, Some((&old, image)), &new, &cx)?;
+            } else {
+                writer.delete(txn, key, (&old, image), &cx)?;
+                writer.put(txn, new_key, None, &new, &cx)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,329 @@
+//! INSERT, UPDATE and DELETE: all rows concerned are read first, then staged, so that a statement never sees its own
+//! changes.
+
+use std::sync::Arc;
+
+use tailwater_proto::{Document, Key, Row, Value, sqlstate};
+use tailwater_views::ExecContext;
+
+use super::document::{conform, place, set_path, unset_path};
+use super::query;
+use super::table_writer::{Obstacle, TableWriter};
+use crate::catalog::Relation;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::sql::bound::{
+    Assignment, BoundDelete, BoundInsert, BoundUpdate, InsertSource, OnConflict, Returning,
+};
+use crate::txn::Transaction;
+
+/// What a statement did.
+#[derive(Debug, Default)]
+pub(crate) struct DmlResult {
+    /// Rows inserted, updated or deleted.
+    pub(crate) affected: u64,
+    /// Rows of RETURNING, if there is one.
+    pub(crate) returned: Vec<Row>,
+}
+
+impl DmlResult {
+    fn count(
+        &mut self,
+        returning: Option<&Returning>,
+        row: &[Value],
+        cx: &ExecContext,
+    ) -> Result<()> {
+        self.affected += 1;
+        if let Some(returning) = returning {
+            let values: Result<Vec<Value>, _> = returning
+                .exprs
+                .iter()
+                .map(|expr| expr.eval(row, cx))
+                .collect();
+            self.returned.push(values?.into());
+        }
+        Ok(())
+    }
+}
+
+/// Runs an INSERT.
+///
+/// # Errors
+/// Constraint violations, conversion errors, and whatever its query fails with.
+pub(crate) fn insert(
+    engine: &Engine,
+    txn: &mut Transaction,
+    bound: &BoundInsert,
+    cx: &ExecContext,
+) -> Result<DmlResult> {
+    let writer = TableWriter::new(txn, &bound.table);
+    let mut result = DmlResult::default();
+    match &bound.source {
+        InsertSource::Rows { plan, columns } => {
+            for source in query::open(txn, plan, cx)?.collect()? {
+                let given: Result<Vec<Option<Value>>> = columns
+                    .iter()
+                    .map(|expr| Ok(expr.as_ref().map(|e| e.eval(&source, cx)).transpose()?))
+                    .collect();
+                insert_row(engine, txn, bound, &writer, given?, &mut result, cx)?;
+            }
+        }
+        InsertSource::Documents(documents) => {
+            for expr in documents {
+                let value = expr.eval(&[], cx)?;
+                let document = as_document(&bound.table, &value)?;
+                let given = place(&bound.table, document)?;
+                insert_row(engine, txn, bound, &writer, given, &mut result, cx)?;
+            }
+        }
+    }
+    Ok(result)
+}
+
+fn as_document<'v>(table: &Relation, value: &'v Value) -> Result<&'v Document> {
+    value.unwrap_json().as_document().ok_or_else(|| {
+        Error::statement(
+            sqlstate::DATATYPE_MISMATCH,
+            format!(
+                "a row of \"{}\" must be a document, not {}",
+                table.name,
+                value.kind_name()
+            ),
+        )
+        .with_hint("write VALUES {field: value}, or bind a struct, a map or a document to VALUES ?")
+    })
+}
+
+fn insert_row(
+    engine: &Engine,
+    txn: &mut Transaction,
+    bound: &BoundInsert,
+    writer: &TableWriter,
+    given: Vec<Option<Value>>,
+    result: &mut DmlResult,
+    cx: &ExecContext,
+) -> Result<()> {
+    let row = complete(engine, txn, writer.table(), given, cx)?;
+    writer.check(&row, cx)?;
+    let key = writer.key(&row, cx)?;
+    let Some(obstacle) = writer.obstacle(txn, &key, &row, cx)? else {
+        writer.put(txn, key, None, &row, cx)?;
+        return result.count(bound.returning.as_ref(), &row, cx);
+    };
+    match &bound.conflict {
+        OnConflict::Error => Err(writer.obstacle_error(&obstacle)),
+        OnConflict::DoNothing { target } => {
+            if is_target(target.as_deref(), &obstacle) {
+                Ok(())
+            } else {
+                Err(writer.obstacle_error(&obstacle))
+            }
+        }
+        OnConflict::DoReplace => {
+            let mut blocking = Some(obstacle);
+            while let Some(obstacle) = blocking {
+                let (old, image) = stored(txn, writer, &obstacle.key)?;
+                writer.delete(txn, obstacle.key, (&old, image), cx)?;
+                blocking = writer.obstacle(txn, &key, &row, cx)?;
+            }
+            writer.put(txn, key, None, &row, cx)?;
+            result.count(bound.returning.as_ref(), &row, cx)
+        }
+        OnConflict::DoUpdate {
+            target,
+            assignments,
+            filter,
+        } => {
+            if !is_target(target.as_deref(), &obstacle) {
+                return Err(writer.obstacle_error(&obstacle));
+            }
+            let (old, image) = stored(txn, writer, &obstacle.key)?;
+            // Assignments and filter see the stored row, then the row that was to be inserted.
+            let both: Vec<Value> = old.iter().chain(&row).cloned().collect();
+            if let Some(filter) = filter
+                && !filter.test(&both, cx)?
+            {
+                return Ok(());
+            }
+            let new = assign(writer.table(), &old, &both, assignments, cx)?;
+            replace(txn, writer, obstacle.key, (&old, image), &new, cx)?;
+            result.count(bound.returning.as_ref(), &new, cx)
+        }
+    }
+}
+
+fn is_target(target: Option<&[crate::catalog::ObjectId]>, obstacle: &Obstacle) -> bool {
+    let Some(target) = target else { return true };
+    match &obstacle.index {
+        Some(index) => target.contains(&index.id),
+        // An empty list names the primary key.
+        None => target.is_empty(),
+    }
+}
+
+/// Fills in defaults and the row id, and gives nested fields their types.
+fn complete(
+    engine: &Engine,
+    txn: &mut Transaction,
+    table: &Arc<Relation>,
+    given: Vec<Option<Value>>,
+    cx: &ExecContext,
+) -> Result<Vec<Value>> {
+    let mut row = Vec::with_capacity(given.len());
+    for (column, value) in table.columns.iter().zip(given) {
+        let mut value = match (value, &column.default) {
+            (Some(value), _) => value,
+            (None, _) if column.hidden => Value::Int(engine.next_row_id(txn, table)?),
+            (None, Some(default)) => default.eval(&[], cx)?,
+            (None, None) if column.is_rest() => Value::document(Document::new()),
+            (None, None) => Value::Null,
+        };
+        conform(table, column, &mut value)?;
+        row.push(value);
+    }
+    Ok(row)
+}
+
+fn stored(txn: &Transaction, writer: &TableWriter, key: &Key) -> Result<(Row, Arc<[u8]>)> {
+    let image = txn.get(writer.table().storage, key)?.ok_or_else(|| {
+        Error::corrupted(format!(
+            "an index points to the key {key:?}, which has no row"
+        ))
+        .on(writer.table().name.to_string())
+        .with_hint("REINDEX the table")
+    })?;
+    Ok((writer.decode(&image)?, image))
+}
+
+/// Runs an UPDATE.
+///
+/// # Errors
+/// Constraint violations, conversion errors, and whatever its expressions fail with.
+pub(crate) fn update(
+    txn: &mut Transaction,
+    bound: &BoundUpdate,
+    cx: &ExecContext,
+) -> Result<DmlResult> {
+    let writer = TableWriter::new(txn, &bound.table);
+    let mut result = DmlResult::default();
+    let mut changed = Vec::new();
+    for old in query::open(txn, &bound.scan, cx)?.collect()? {
+        let key = writer.key(&old, cx)?;
+        let new = assign(&bound.table, &old, &old, &bound.assignments, cx)?;
+        changed.push((key, old, new));
+    }
+    // Rows that get another key leave first: `SET id = id + 1` must not collide with itself.
+    let mut moved = Vec::new();
+    for (key, old, new) in changed {
+        let new_key = writer.key(&new, cx)?;
+        let image = image_of(txn, &writer, &key)?;
+        if new_key == key {
+            writer.check(&new, cx)?;
+            writer.put(txn, key.clone(), Some((&old, image)), &new, cx)?;
+            moved.push((key, new, true));
+        } else {
+            writer.delete(txn, key, (&old, image), cx)?;
+            moved.push((new_key, new, false));
+        }
+    }
+    for (key, new, in_place) in moved {
+        if in_place {
+            writer.check_unique(txn, &key, &new, cx)?;
+        } else {
+            insert_moved(txn, &writer, key, &new, cx)?;
+        }
+        result.count(bound.returning.as_ref(), &new, cx)?;
+    }
+    Ok(result)
+}
+
+fn image_of(txn: &Transaction, writer: &TableWriter, key: &Key) -> Result<Arc<[u8]>> {
+    txn.get(writer.table().storage, key)?.ok_or_else(|| {
+        Error::corrupted(format!("the row just read under {key:?} is gone"))
+            .on(writer.table().name.to_string())
+    })
+}
+
+fn insert_moved(
+    txn: &mut Transaction,
+    writer: &TableWriter,
+    key: Key,
+    new: &[Value],
+    cx: &ExecContext,
+) -> Result<()> {
+    writer.check(new, cx)?;
+    if let Some(obstacle) = writer.obstacle(txn, &key, new, cx)? {
+        return Err(writer.obstacle_error(&obstacle));
+    }
+    writer.put(txn, key, None, new, cx)
+}
+
+/// Replaces one stored row by another, under the same key or a new one.
+fn replace(
+    txn: &mut Transaction,
+    writer: &TableWriter,
+    key: Key,
+    old: (&Row, Arc<[u8]>),
+    new: &[Value],
+    cx: &ExecContext,
+) -> Result<()> {
+    let new_key = writer.key(new, cx)?;
+    if new_key == key {
+        writer.check(new, cx)?;
+        writer.check_unique(txn, &key, new, cx)?;
+        writer.put(txn, key, Some(old), new, cx)
+    } else {
+        writer.delete(txn, key, old, cx)?;
+        insert_moved(txn, writer, new_key, new, cx)
+    }
+}
+
+/// The row after the assignments, which see `input` (the row before, and more in ON CONFLICT).
+fn assign(
+    table: &Relation,
+    old: &[Value],
+    input: &[Value],
+    assignments: &[Assignment],
+    cx: &ExecContext,
+) -> Result<Vec<Value>> {
+    let mut row = old.to_vec();
+    for assignment in assignments {
+        let (Some(slot), Some(column)) = (
+            row.get_mut(assignment.column),
+            table.columns.get(assignment.column),
+        ) else {
+            continue;
+        };
+        if assignment.unset {
+            if assignment.path.0.is_empty() {
+                *slot = Value::Null;
+            } else {
+                unset_path(slot, &assignment.path.0);
+            }
+        } else {
+            set_path(slot, &assignment.path.0, assignment.value.eval(input, cx)?);
+        }
+        conform(table, column, slot)?;
+    }
+    Ok(row)
+}
+
+/// Runs a DELETE.
+///
+/// # Errors
+/// Whatever its expressions fail with.
+pub(crate) fn delete(
+    txn: &mut Transaction,
+    bound: &BoundDelete,
+    cx: &ExecContext,
+) -> Result<DmlResult> {
+    let writer = TableWriter::new(txn, &bound.table);
+    let mut result = DmlResult::default();
+    for old in query::open(txn, &bound.scan, cx)?.collect()? {
+        let key = writer.key(&old, cx)?;
+        let image = image_of(txn, &writer, &key)?;
+        writer.delete(txn, key, (&old, image), cx)?;
+        result.count(bound.returning.as_ref(), &old, cx)?;
+    }
+    Ok(result)
+}

@@ -1,0 +1,16 @@
+//! Execution: bound statements run against a transaction. Plans are evaluated by `views`; rows of tables are staged
+//! by `TableWriter`; DDL changes the catalog and the rows that follow from it. Nothing here commits.
+
+mod alter;
+mod ddl;
+mod dml;
+mod document;
+mod load;
+mod query;
+mod run;
+mod table_writer;
+mod utility;
+
+pub(crate) use self::query::Source;
+pub(crate) use self::run::{Ran, Surroundings, mode_of, run, run_prepared};
+pub(crate) use self::table_writer::index_entry;

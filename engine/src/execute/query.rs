@@ -1,0 +1,104 @@
+//! Opening a plan over a transaction's image.
+
+use std::sync::Arc;
+
+use tailwater_proto::{Row, StorageId};
+use tailwater_views::operator::RowSource;
+use tailwater_views::plan_eval::open as open_plan;
+use tailwater_views::{ExecContext, Plan, Reader};
+
+use crate::error::Result;
+use crate::maintenance;
+use crate::txn::{Mode, Transaction, TxnReader};
+
+/// The rows of a plan that is being evaluated, with the surroundings it needs.
+pub(crate) struct Source {
+    rows: Box<dyn RowSource>,
+    cx: ExecContext,
+}
+
+impl Source {
+    /// The next row, or `None` at the end.
+    pub(crate) fn next_row(&mut self) -> Result<Option<Row>> {
+        Ok(self.rows.next(&self.cx)?)
+    }
+
+    /// Rows read from storages so far.
+    pub(crate) fn rows_read(&self) -> u64 {
+        self.cx
+            .counters
+            .rows_read
+            .load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// All rows that are left.
+    pub(crate) fn collect(mut self) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        while let Some(row) = self.next_row()? {
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+}
+
+/// Opens a plan over what the transaction sees.
+pub(crate) fn open(txn: &mut Transaction, plan: &Plan, cx: &ExecContext) -> Result<Source> {
+    let reader = statement_reader(txn, plan, cx)?;
+    open_over(reader, plan, cx)
+}
+
+/// Opens a plan over an image.
+pub(crate) fn open_over(reader: TxnReader, plan: &Plan, cx: &ExecContext) -> Result<Source> {
+    let reader: Arc<dyn Reader> = Arc::new(reader);
+    Ok(Source {
+        rows: open_plan(plan, reader, cx)?,
+        cx: cx.clone(),
+    })
+}
+
+/// The image a statement reads. If it reads a view and the transaction has staged rows that the view depends on,
+/// the view's changes are staged on top, for this image only: the commit computes them anew at its own place.
+pub(crate) fn statement_reader(
+    txn: &mut Transaction,
+    plan: &Plan,
+    cx: &ExecContext,
+) -> Result<TxnReader> {
+    let mut reader = txn.reader();
+    if txn.mode == Mode::ReadWrite && !txn.writes.is_empty() && reads_view(txn, plan) {
+        let version = txn.writes.version();
+        let staged = match &txn.with_views {
+            Some((of, staged)) if *of == version => Arc::clone(staged),
+            _ => {
+                let mut staged = (*txn.writes).clone();
+                maintenance::step_views(
+                    &txn.catalog,
+                    &txn.created,
+                    &txn.snapshot,
+                    &mut staged,
+                    cx,
+                )?;
+                let staged = Arc::new(staged);
+                txn.with_views = Some((version, Arc::clone(&staged)));
+                staged
+            }
+        };
+        reader.writes = Some(staged);
+    }
+    Ok(reader)
+}
+
+fn reads_view(txn: &Transaction, plan: &Plan) -> bool {
+    let is_view = |storage: StorageId| {
+        txn.catalog
+            .relation_of_storage(storage)
+            .is_some_and(|relation| !relation.is_table())
+            || storage == crate::catalog::system_storage::VIEW_ERRORS
+    };
+    match plan {
+        Plan::Scan(scan) => is_view(scan.storage),
+        plan => plan
+            .inputs()
+            .into_iter()
+            .any(|input| reads_view(txn, input)),
+    }
+}

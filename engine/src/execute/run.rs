@@ -1,0 +1,256 @@
+//! One statement against one transaction: look the plan up or make it, run it.
+
+use std::sync::Arc;
+
+use tailwater_proto::{Row, Value, sqlstate};
+use tailwater_views::cast::cast;
+use tailwater_views::expr::CastMode;
+use tailwater_views::plan::Field;
+use tailwater_views::{CancelToken, ExecContext};
+
+use super::dml::{self, DmlResult};
+use super::query::{self, Source};
+use super::{ddl, utility};
+use crate::catalog::Catalog;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::optimizer::optimize;
+use crate::params::Parameters;
+use crate::prepared::Prepared;
+use crate::sql::binder;
+use crate::sql::bound::{BoundStatement, Parameter};
+use crate::sql::statement::{Parsed, Statement};
+use crate::system::SystemTables;
+use crate::txn::{Mode, Transaction};
+
+/// What a statement brought.
+pub(crate) enum Ran {
+    /// Rows, read as they are asked for.
+    Rows(Arc<[Field]>, Source),
+    /// Rows that are there already.
+    Collected(Arc<[Field]>, Vec<Row>),
+    /// A count of rows, under a command tag.
+    Count(&'static str, u64),
+}
+
+/// Whether a statement can change something: decides the mode of its transaction.
+pub(crate) fn mode_of(statement: &Statement) -> Mode {
+    match statement {
+        Statement::Query(_)
+        | Statement::Show(_)
+        | Statement::CheckView(_)
+        | Statement::Tail(_)
+        | Statement::DeclareCursor(_)
+        | Statement::Fetch(_)
+        | Statement::CloseCursor(_)
+        | Statement::Checkpoint
+        | Statement::Analyze(_) => Mode::ReadOnly,
+        Statement::Explain(explain) if !explain.analyze => Mode::ReadOnly,
+        Statement::Explain(explain) => mode_of(&explain.statement),
+        _ => Mode::ReadWrite,
+    }
+}
+
+/// Everything a statement runs with besides its transaction.
+pub(crate) struct Surroundings<'s> {
+    pub(crate) engine: &'s Arc<Engine>,
+    pub(crate) cancel: &'s CancelToken,
+    pub(crate) parameters: &'s Parameters,
+}
+
+/// Runs a statement that reads or changes data or schema.
+///
+/// # Errors
+/// Whatever is wrong with the statement or its data. What it staged is the caller's to take back.
+pub(crate) fn run(
+    around: &Surroundings<'_>,
+    txn: &mut Transaction,
+    sql: &str,
+    parsed: &Parsed,
+) -> Result<Ran> {
+    match &parsed.statement {
+        Statement::Query(_)
+        | Statement::Insert(_)
+        | Statement::Update(_)
+        | Statement::Delete(_) => {
+            let prepared = prepare(around.engine, &txn.catalog, sql, parsed)?;
+            run_prepared(around, txn, &prepared)
+        }
+        Statement::Explain(explain) => utility::explain(around, txn, sql, parsed, explain),
+        Statement::Show(show) => utility::show(around, txn, show),
+        Statement::CheckView(name) => utility::check_view(around, txn, name),
+        Statement::Checkpoint => {
+            around.engine.checkpoint()?;
+            Ok(Ran::Count("CHECKPOINT", 0))
+        }
+        _ => {
+            refuse_writes(txn)?;
+            ddl::execute_ddl(around, txn, sql, parsed)
+        }
+    }
+}
+
+/// Runs a statement that is bound and optimized.
+pub(crate) fn run_prepared(
+    around: &Surroundings<'_>,
+    txn: &mut Transaction,
+    prepared: &Prepared,
+) -> Result<Ran> {
+    let cx = context(around, txn, &prepared.bound)?;
+    match &prepared.bound {
+        BoundStatement::Query(bound) => {
+            let source = query::open(txn, &bound.plan, &cx)?;
+            Ok(Ran::Rows(Arc::clone(&bound.fields), source))
+        }
+        BoundStatement::Insert(bound) => {
+            refuse_writes(txn)?;
+            let result = dml::insert(around.engine, txn, bound, &cx)?;
+            Ok(counted(
+                "INSERT",
+                result,
+                bound.returning.as_ref().map(|r| &r.fields),
+            ))
+        }
+        BoundStatement::Update(bound) => {
+            refuse_writes(txn)?;
+            let result = dml::update(txn, bound, &cx)?;
+            Ok(counted(
+                "UPDATE",
+                result,
+                bound.returning.as_ref().map(|r| &r.fields),
+            ))
+        }
+        BoundStatement::Delete(bound) => {
+            refuse_writes(txn)?;
+            let result = dml::delete(txn, bound, &cx)?;
+            Ok(counted(
+                "DELETE",
+                result,
+                bound.returning.as_ref().map(|r| &r.fields),
+            ))
+        }
+    }
+}
+
+fn counted(tag: &'static str, result: DmlResult, fields: Option<&Arc<[Field]>>) -> Ran {
+    match fields {
+        Some(fields) => Ran::Collected(Arc::clone(fields), result.returned),
+        None => Ran::Count(tag, result.affected),
+    }
+}
+
+/// Binds and optimizes a statement, or takes it from the cache.
+pub(crate) fn prepare(
+    engine: &Arc<Engine>,
+    catalog: &Catalog,
+    sql: &str,
+    parsed: &Parsed,
+) -> Result<Arc<Prepared>> {
+    if let Some(prepared) = engine.statements.get(sql, catalog.version()) {
+        return Ok(prepared);
+    }
+    let system = SystemTables::new(engine, catalog);
+    let mut bound = binder::bind(catalog, parsed, &system)?;
+    let cacheable = bound.is_cacheable();
+    bound.for_each_plan(&mut |plan| {
+        let naive = std::mem::replace(plan, empty_plan());
+        *plan = optimize(naive, catalog, &**engine);
+    });
+    let prepared = Arc::new(Prepared {
+        catalog_version: catalog.version(),
+        bound,
+    });
+    if cacheable {
+        engine.statements.put(sql, Arc::clone(&prepared));
+    }
+    Ok(prepared)
+}
+
+fn empty_plan() -> tailwater_views::Plan {
+    tailwater_views::Plan::Values {
+        rows: Vec::new(),
+        fields: Vec::new(),
+    }
+}
+
+/// The surroundings of a statement as the evaluator wants them.
+fn context(
+    around: &Surroundings<'_>,
+    txn: &Transaction,
+    bound: &BoundStatement,
+) -> Result<ExecContext> {
+    let settings = &around.engine.settings;
+    let deadline = settings.statement_timeout.map(|timeout| {
+        let clock = Arc::clone(&around.engine.clock);
+        let end = clock.monotonic() + timeout;
+        Arc::new(move || clock.monotonic() >= end) as Arc<dyn Fn() -> bool + Send + Sync>
+    });
+    Ok(ExecContext {
+        cancel: around.cancel.clone(),
+        deadline,
+        memory_bytes_max: settings.statement_memory_bytes_max,
+        rows_max: settings.statement_rows_max,
+        now_us: txn.now_us,
+        principal: Arc::clone(&txn.principal),
+        parameters: parameters(around.parameters, bound)?,
+        ..ExecContext::default()
+    })
+}
+
+/// Parameters in the order the statement numbers them.
+fn parameters(given: &Parameters, bound: &BoundStatement) -> Result<Arc<[Value]>> {
+    let wanted = bound.parameters();
+    let Some(names) = &given.names else {
+        if given.values.len() < wanted.len() {
+            return Err(Error::statement(
+                sqlstate::UNDEFINED_PARAMETER,
+                format!(
+                    "the statement has {} parameters, {} were given",
+                    wanted.len(),
+                    given.values.len()
+                ),
+            )
+            .with_hint("bind one value for each ? or $n"));
+        }
+        return wanted
+            .iter()
+            .zip(&given.values)
+            .map(|(p, value)| fit(p, value))
+            .collect();
+    };
+    wanted
+        .iter()
+        .map(|parameter| {
+            let place = names
+                .iter()
+                .position(|name| Some(name.as_str()) == parameter.name());
+            let value = place.and_then(|place| given.values.get(place));
+            value.map(|value| fit(parameter, value)).unwrap_or_else(|| {
+                Err(Error::statement(
+                    sqlstate::UNDEFINED_PARAMETER,
+                    format!(
+                        "no value was given for the parameter ${}",
+                        parameter.name().unwrap_or("?")
+                    ),
+                ))
+            })
+        })
+        .collect()
+}
+
+/// A value as the type the statement needs it in.
+fn fit(parameter: &Parameter, value: &Value) -> Result<Value> {
+    Ok(cast(value, &parameter.ty, CastMode::Assignment)?)
+}
+
+/// Refuses writes in a read-only transaction.
+fn refuse_writes(txn: &Transaction) -> Result<()> {
+    match txn.mode {
+        Mode::ReadWrite => Ok(()),
+        Mode::ReadOnly => Err(Error::statement(
+            sqlstate::READ_ONLY_SQL_TRANSACTION,
+            "cannot write in a read-only transaction",
+        )
+        .with_hint("use Database::update, or BEGIN without READ ONLY")),
+    }
+}

@@ -1,0 +1,293 @@
+//! The feed as users see it: a table or view by name, rows as documents, positions as tokens.
+//!
+//! Frames, order, seam and catching up are `capture`'s; here names become storages, a WHERE becomes a predicate, and
+//! the bytes of rows become fields again. Next door: `cursor`, which hands the same out as SQL rows.
+
+mod decode;
+mod event;
+mod predicate;
+mod request;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tailwater_capture::token::{Expected, Token, TokenError};
+use tailwater_capture::{Selection, Start, SubscribeRequest};
+use tailwater_proto::{Direction, KeyRange, StorageId, sqlstate};
+
+use self::decode::Decoder;
+pub use self::event::{FeedChange, FeedEvent, FeedOp, FeedRow, Frame};
+pub use self::request::FeedRequest;
+use crate::catalog::Relation;
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::params::Parameters;
+use crate::sql::statement::{Tail, TailSource};
+use crate::storage::Scan;
+use crate::txn::Mode;
+
+/// A feed that is being followed. Dropping it ends it; commits never wait for it.
+#[derive(Debug)]
+pub struct Subscription {
+    inner: tailwater_capture::Subscription,
+    decoder: Decoder,
+}
+
+impl Subscription {
+    /// The next event; waits for it.
+    ///
+    /// # Errors
+    /// When the database is closed, or a row does not decode.
+    pub fn recv(&mut self) -> Result<FeedEvent> {
+        let event = self.inner.recv().map_err(feed_error)?;
+        self.decoder.event(event)
+    }
+
+    /// The next event, or `None` if there is none within `timeout`.
+    ///
+    /// # Errors
+    /// As `recv`.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<FeedEvent>> {
+        let event = self.inner.recv_timeout(timeout).map_err(feed_error)?;
+        event.map(|event| self.decoder.event(event)).transpose()
+    }
+
+    /// The next event if there is one now.
+    ///
+    /// # Errors
+    /// As `recv`.
+    pub fn try_recv(&mut self) -> Result<Option<FeedEvent>> {
+        let event = self.inner.try_recv().map_err(feed_error)?;
+        event.map(|event| self.decoder.event(event)).transpose()
+    }
+
+    /// The token that goes on after what was handed out so far.
+    #[must_use]
+    pub fn token(&self) -> String {
+        self.inner.token().to_string()
+    }
+
+    /// Names and types of the columns.
+    #[must_use]
+    pub fn columns(&self) -> Vec<crate::rows::Column> {
+        self.decoder.columns()
+    }
+
+    /// The name of the table or view.
+    #[must_use]
+    pub fn object(&self) -> &str {
+        self.decoder.object()
+    }
+
+    /// The same events as a stream, without a runtime of its own.
+    #[must_use]
+    pub fn into_stream(self) -> FeedStream {
+        FeedStream {
+            inner: self.inner.into_stream(),
+            decoder: self.decoder,
+        }
+    }
+}
+
+impl Iterator for Subscription {
+    type Item = Result<FeedEvent>;
+
+    /// The next event; `None` once the database is closed.
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.inner.recv() {
+            Ok(event) => Some(self.decoder.event(event)),
+            Err(tailwater_capture::Error::Closed) => None,
+            Err(error) => Some(Err(feed_error(error))),
+        }
+    }
+}
+
+/// A subscription as a stream: poll it from any executor.
+#[derive(Debug)]
+pub struct FeedStream {
+    inner: tailwater_capture::FrameStream,
+    decoder: Decoder,
+}
+
+impl FeedStream {
+    /// The next event, or `Pending` until the waker is called; `None` once the database is closed.
+    pub fn poll_next(
+        &mut self,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<FeedEvent>>> {
+        std::pin::Pin::new(&mut self.inner)
+            .poll_next(context)
+            .map(|event| {
+                event.map(|event| match event {
+                    Ok(event) => self.decoder.event(event),
+                    Err(error) => Err(feed_error(error)),
+                })
+            })
+    }
+}
+
+/// Begins to follow a table or view.
+///
+/// # Errors
+/// `42P01` if there is none of that name, what the WHERE is refused with, `22023` for a token that does not fit.
+pub(crate) fn subscribe(
+    engine: &Arc<Engine>,
+    principal: &Arc<str>,
+    request: FeedRequest,
+) -> Result<Subscription> {
+    let txn = engine.begin(Mode::ReadOnly, principal)?;
+    let name = crate::names::resolve(&txn.catalog, &request.object)?;
+    let relation = followed(&txn.catalog, &name)?;
+    let mut selection = Selection::whole(relation.storage);
+    if let Some(filter) = &request.filter {
+        let predicate = predicate::bind(engine, &txn.catalog, &relation, filter)?;
+        selection = selection.with_predicate(Arc::new(predicate));
+    }
+    let start = match &request.since {
+        Some(token) => Start::After(check_token(engine, principal, &selection, token)?),
+        None if request.skip_snapshot => Start::After(txn.lsn()),
+        None => Start::SnapshotThenDeltas {
+            lsn: txn.lsn(),
+            rows: Box::new(StoredRows {
+                storage: relation.storage,
+                scan: txn
+                    .snapshot
+                    .scan(relation.storage, KeyRange::all(), Direction::Forward),
+            }),
+        },
+    };
+    let mut wanted = SubscribeRequest::new(selection, start);
+    wanted.principal = Arc::clone(principal);
+    wanted.lag = request.lag;
+    let inner = engine.feed.subscribe(wanted).map_err(feed_error)?;
+    Ok(Subscription {
+        inner,
+        decoder: Decoder::new(engine, &relation),
+    })
+}
+
+/// Begins to follow what a TAIL or SUBSCRIBE statement names.
+pub(crate) fn tail(
+    engine: &Arc<Engine>,
+    principal: &Arc<str>,
+    tail: &Tail,
+    parameters: &Parameters,
+) -> Result<Subscription> {
+    let TailSource::Object(name) = &tail.source else {
+        return Err(Error::statement(
+            sqlstate::FEATURE_NOT_SUPPORTED,
+            "TAIL of a query is not supported",
+        )
+        .with_hint("make it a materialized view and TAIL the view"));
+    };
+    let mut request = FeedRequest::of(name.to_string());
+    if let Some(filter) = &tail.filter {
+        request = request.filter(filter.to_string());
+    }
+    if let Some(since) = &tail.since {
+        request = request.since(request::token_text(since, parameters)?);
+    }
+    for (name, value) in &tail.options {
+        match (
+            name.as_str(),
+            value.as_ref().map(ToString::to_string).as_deref(),
+        ) {
+            ("snapshot", Some("false" | "'false'" | "off")) => request = request.without_snapshot(),
+            ("snapshot", None | Some("true" | "'true'" | "on")) => {}
+            _ => {
+                return Err(Error::statement(
+                    sqlstate::INVALID_PARAMETER_VALUE,
+                    format!("TAIL has no option \"{name}\" of that value"),
+                )
+                .with_hint("its option is snapshot = true | false"));
+            }
+        }
+    }
+    subscribe(engine, principal, request)
+}
+
+/// The table or materialised view of that name.
+fn followed(
+    catalog: &crate::catalog::Catalog,
+    name: &crate::catalog::ObjectName,
+) -> Result<Arc<Relation>> {
+    use crate::catalog::RelationKind;
+    let relation = catalog.relation(name).ok_or_else(|| {
+        Error::statement(
+            sqlstate::UNDEFINED_TABLE,
+            format!("relation \"{name}\" does not exist"),
+        )
+        .on(name.to_string())
+    })?;
+    if relation.kind == RelationKind::View {
+        return Err(Error::statement(
+            sqlstate::WRONG_OBJECT_TYPE,
+            format!("\"{name}\" is a view that is not materialized: it has no changes to follow"),
+        )
+        .on(name.to_string())
+        .with_hint("create it as a MATERIALIZED VIEW"));
+    }
+    Ok(Arc::clone(relation))
+}
+
+fn check_token(
+    engine: &Engine,
+    principal: &str,
+    selection: &Selection,
+    text: &str,
+) -> Result<tailwater_proto::Lsn> {
+    let refused = |error: TokenError| {
+        Error::statement(
+            sqlstate::INVALID_PARAMETER_VALUE,
+            format!("the resume token is not good here: {error}"),
+        )
+        .with_hint("start again without it: a snapshot comes first then")
+        .because(error)
+    };
+    let token: Token = text.parse().map_err(refused)?;
+    let expected = Expected {
+        selection,
+        schema_version: 0,
+        principal,
+        policy_version: 0,
+    };
+    match token.check(&engine.feed, &expected) {
+        Ok(lsn) => Ok(lsn),
+        // Out of retention: the subscription itself says `Reset`, as it does to one that falls behind.
+        Err(TokenError::Released { .. }) => Ok(token.lsn),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+/// The rows of a storage at the snapshot's commit.
+struct StoredRows {
+    storage: StorageId,
+    scan: Scan,
+}
+
+impl tailwater_capture::SnapshotRows for StoredRows {
+    fn next(
+        &mut self,
+    ) -> Result<Option<tailwater_capture::SnapshotRow>, tailwater_capture::BoxError> {
+        let row = self.scan.next()?;
+        Ok(row.map(|(key, image)| (self.storage, key, image)))
+    }
+}
+
+/// A failure of the feed as the engine's error.
+fn feed_error(error: tailwater_capture::Error) -> Error {
+    let own = match &error {
+        tailwater_capture::Error::Closed => Error::new(
+            ErrorKind::Unavailable,
+            sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the feed has ended: the database was closed",
+        ),
+        tailwater_capture::Error::Record { .. } => Error::corrupted(error.to_string()),
+        _ => Error::new(
+            ErrorKind::Unavailable,
+            sqlstate::IO_ERROR,
+            error.to_string(),
+        ),
+    };
+    own.because(error)
+}

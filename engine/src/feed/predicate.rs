@@ -1,0 +1,114 @@
+//! A subscriber's WHERE as a predicate over stored rows.
+
+use std::sync::Arc;
+
+use tailwater_capture::RowPredicate;
+use tailwater_proto::row_codec::RowView;
+use tailwater_proto::{ColumnId, SqlType, StorageId, sqlstate};
+use tailwater_views::{ExecContext, Expr};
+
+use crate::catalog::{Catalog, Relation};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::sql::binder::bind_expr;
+use crate::sql::{Statement, parse_one};
+
+/// A condition over the rows of one relation.
+pub(super) struct Condition {
+    columns: Vec<ColumnId>,
+    expr: Expr,
+    fingerprint: u64,
+    cx: ExecContext,
+}
+
+impl RowPredicate for Condition {
+    fn matches(&self, _: StorageId, _: &[u8], row: &[u8]) -> bool {
+        let mut values = Vec::with_capacity(self.columns.len());
+        // A row that does not decode is shown, so that the decoder reports the damage.
+        match RowView::new(row).and_then(|view| view.project(&self.columns, &mut values)) {
+            Ok(()) => self.expr.test(&values, &self.cx).unwrap_or(false),
+            Err(_) => true,
+        }
+    }
+
+    fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+}
+
+/// Binds a condition written in SQL.
+///
+/// # Errors
+/// What binding is refused with; `0A000` if it depends on more than the row.
+pub(super) fn bind(
+    engine: &Arc<Engine>,
+    catalog: &Catalog,
+    relation: &Arc<Relation>,
+    condition: &str,
+) -> Result<Condition> {
+    let system = crate::system::SystemTables::new(engine, catalog);
+    let (expr, _) = bind_expr(
+        catalog,
+        Some(relation),
+        &parse(condition)?,
+        Some(&SqlType::Bool),
+        &system,
+    )?;
+    let mut constant = true;
+    expr.walk(&mut |expr| match expr {
+        Expr::Parameter(_) => constant = false,
+        Expr::Call { function, .. } => {
+            constant &= tailwater_views::function::by_id(*function).is_some_and(|function| {
+                function.volatility == tailwater_views::function::Volatility::Immutable
+            });
+        }
+        _ => {}
+    });
+    if !constant {
+        return Err(Error::statement(
+            sqlstate::FEATURE_NOT_SUPPORTED,
+            "the condition of a subscription may depend on the row alone",
+        )
+        .with_hint("write constants in place of parameters and of now()"));
+    }
+    let text = serde_json::to_string(&expr).unwrap_or_else(|_| condition.to_owned());
+    Ok(Condition {
+        columns: relation.layout(),
+        fingerprint: fingerprint(&text),
+        expr,
+        cx: ExecContext::default(),
+    })
+}
+
+/// A condition as it stands in a WHERE.
+fn parse(condition: &str) -> Result<sqlparser::ast::Expr> {
+    use sqlparser::ast::SetExpr;
+    const BEFORE: &str = "SELECT WHERE ";
+    let parsed = parse_one(&format!("{BEFORE}{condition}")).map_err(|mut error| {
+        error.position = error
+            .position
+            .map(|place| place.saturating_sub(BEFORE.len()));
+        error
+    })?;
+    let Statement::Query(query) = parsed.statement else {
+        return Err(no_condition(condition));
+    };
+    match *query.body {
+        SetExpr::Select(select) => select.selection.ok_or_else(|| no_condition(condition)),
+        _ => Err(no_condition(condition)),
+    }
+}
+
+fn no_condition(text: &str) -> Error {
+    Error::statement(
+        sqlstate::SYNTAX_ERROR,
+        format!("\"{text}\" is not a condition"),
+    )
+}
+
+/// FNV-1a, 64 bits: stands in resume tokens, so it is the same in every process and version.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

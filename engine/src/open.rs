@@ -1,0 +1,410 @@
+//! `Builder`: settings and components of a database, and the order in which it is opened: lock, storage file, log,
+//! catalog, feed, background work.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tailwater_capture::{Feed, FeedSettings};
+use tailwater_proto::{Lsn, sqlstate};
+use tailwater_views::Counters;
+use tailwater_wal::vfs::{LockOutcome, MemoryVfs, OsVfs, Vfs, VfsLock};
+use tailwater_wal::{SyncMode, Wal};
+
+use crate::clock::{Clock, SystemClock};
+use crate::database::Database;
+use crate::engine::{Engine, Parts, Publisher};
+use crate::error::{Error, ErrorKind, Result};
+use crate::recovery::{self, RecoveryReport};
+use crate::settings::Settings;
+use crate::storage::{Store, StoreSettings};
+
+/// Names of the files in a database's folder.
+mod file_name {
+    pub(super) const LOCK: &str = "LOCK";
+    pub(super) const STORAGE: &str = "data.redb";
+    pub(super) const LOG: &str = "log";
+}
+
+/// Opens databases: settings are plain data, components (file system, clock) are injected.
+///
+/// ```
+/// # fn main() -> tailwater::Result<()> {
+/// use tailwater::{Database, SyncMode};
+///
+/// let db = Database::builder().sync(SyncMode::Off).statement_memory(64 << 20).memory()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Builder {
+    settings: Settings,
+    vfs: Option<Arc<dyn Vfs>>,
+    clock: Option<Arc<dyn Clock>>,
+    background: bool,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            settings: Settings::default(),
+            vfs: None,
+            clock: None,
+            background: true,
+        }
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// All settings at once.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// When a commit counts as done. Default: `SyncMode::Commit`, when it is on the disk.
+    #[must_use]
+    pub fn sync(mut self, mode: SyncMode) -> Self {
+        self.settings.wal.sync = mode;
+        self
+    }
+
+    /// Memtable and page cache.
+    #[must_use]
+    pub fn store(mut self, settings: StoreSettings) -> Self {
+        self.settings.store = settings;
+        self
+    }
+
+    /// Ring and queues of the change feed.
+    #[must_use]
+    pub fn feed(mut self, settings: FeedSettings) -> Self {
+        self.settings.feed = settings;
+        self
+    }
+
+    /// Longest time a statement may take.
+    #[must_use]
+    pub fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.statement_timeout = Some(timeout);
+        self
+    }
+
+    /// Bytes that sorts, hash tables and distinct sets of one statement may hold.
+    #[must_use]
+    pub fn statement_memory(mut self, bytes: u64) -> Self {
+        self.settings.statement_memory_bytes_max = bytes;
+        self
+    }
+
+    /// Rows one statement may read.
+    #[must_use]
+    pub fn statement_rows(mut self, rows: u64) -> Self {
+        self.settings.statement_rows_max = rows;
+        self
+    }
+
+    /// The file system. Default: the operating system's.
+    #[must_use]
+    pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> Self {
+        self.vfs = Some(vfs);
+        self
+    }
+
+    /// The clock. Default: the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Without a thread of its own the database takes checkpoints only when `Database::checkpoint` is called.
+    #[must_use]
+    pub fn without_background(mut self) -> Self {
+        self.background = false;
+        self
+    }
+
+    /// Opens a database in memory.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn memory(mut self) -> Result<Database> {
+        let vfs = self
+            .vfs
+            .take()
+            .unwrap_or_else(|| Arc::new(MemoryVfs::new()));
+        self.vfs(vfs).open("memory")
+    }
+
+    /// Opens the database in a folder, making it if it is not there.
+    ///
+    /// # Errors
+    /// `55006` if another process has it open, `XX001` if acknowledged data is damaged, `58030` if the system says no.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
+        let path = path.as_ref();
+        let started = std::time::Instant::now();
+        let vfs = self.vfs.unwrap_or_else(|| Arc::new(OsVfs::new()));
+        let clock = self
+            .clock
+            .unwrap_or_else(|| Arc::new(SystemClock::default()));
+        let lock = lock(&*vfs, path)?;
+        let storage_path = path.join(file_name::STORAGE);
+        let is_new = !vfs
+            .exists(&storage_path)
+            .map_err(|error| io(&storage_path, error))?;
+        if is_new {
+            refuse_foreign(&*vfs, path)?;
+        }
+        let store = Arc::new(Store::open(
+            Arc::clone(&vfs),
+            &storage_path,
+            self.settings.store.clone(),
+        )?);
+        let meta = match recovery::read_meta(&store)? {
+            Some(meta) => meta,
+            None if store.applied_lsn() == Lsn::ZERO => {
+                let meta = recovery::Meta {
+                    database_id: new_database_id(&*clock),
+                    next_id: 0,
+                    commit_time_us: 0,
+                };
+                store.checkpoint(Lsn::ZERO, &recovery::new_meta(meta.database_id, 0, 0))?;
+                meta
+            }
+            None => {
+                return Err(
+                    Error::corrupted("the storage file has rows but no database id")
+                        .on(storage_path.display().to_string()),
+                );
+            }
+        };
+        let counters = Arc::new(Counters::default());
+        let mut report = RecoveryReport {
+            applied_lsn: store.applied_lsn(),
+            ..RecoveryReport::default()
+        };
+        let mut commit_time_us = meta.commit_time_us;
+        let publisher = Publisher::default();
+        let hook = publisher.clone();
+        let (wal, found) = Wal::recover(
+            Arc::clone(&vfs),
+            &path.join(file_name::LOG),
+            self.settings.wal.clone(),
+            meta.database_id,
+            store.applied_lsn(),
+            &mut |lsn, payload| {
+                commit_time_us = recovery::apply(&store, lsn, payload, &mut report)?;
+                if store.needs_checkpoint() {
+                    let meta = recovery::new_meta(meta.database_id, meta.next_id, commit_time_us);
+                    store.checkpoint(lsn, &meta)?;
+                }
+                Ok(())
+            },
+            Box::new(move |lsn| hook.publish(lsn)),
+        )
+        .map_err(log_error)?;
+        if self.settings.wal.sync != SyncMode::Commit || found.tail_cut.is_some() {
+            // Commits that were fed and then lost must not be taken for those that get their numbers now.
+            wal.begin_epoch().map_err(log_error)?;
+        }
+        let catalog = recovery::load_catalog(&store, meta.next_id)?;
+        let feed = Feed::new(
+            self.settings.feed.clone(),
+            meta.database_id,
+            Arc::clone(&wal) as Arc<dyn tailwater_capture::LogTail>,
+        );
+        report.last_lsn = store.tip_lsn();
+        report.rows_evaluated = counters
+            .rows_evaluated
+            .load(std::sync::atomic::Ordering::Relaxed);
+        report.tail_cut = found
+            .tail_cut
+            .map(|cut| format!("lsn {} at {}:{}", cut.lsn, cut.file.display(), cut.offset));
+        report.duration = started.elapsed();
+        let engine = Arc::new(Engine::new(Parts {
+            settings: self.settings,
+            clock,
+            tip: store.tip_lsn(),
+            store,
+            wal,
+            feed,
+            commit_time_us,
+            catalog,
+            recovery: report,
+            database_id: meta.database_id,
+            vfs,
+            lock,
+            counters,
+        }));
+        publisher.attach(&engine);
+        if self.background {
+            engine
+                .checkpointer
+                .start(&engine)
+                .map_err(|error| io(path, error))?;
+        }
+        Ok(Database::from_engine(engine))
+    }
+}
+
+impl Engine {
+    /// Makes everything durable, writes it into the storage file and stops background work.
+    ///
+    /// # Errors
+    /// When the log or the storage file cannot be written.
+    pub(crate) fn shut_down(&self) -> Result<()> {
+        self.checkpointer.stop();
+        self.feed.close();
+        if self.check_poisoned().is_err() {
+            return Ok(());
+        }
+        self.wal.flush().map_err(|error| self.poison(&error))?;
+        let written = self.checkpoint().map(drop);
+        match self.wal.close() {
+            Ok(()) | Err(tailwater_wal::Error::Closed) => written,
+            Err(error) => written.and(Err(self.poison(&error))),
+        }
+    }
+}
+
+/// Takes the database's lock, making its folder if it is not there.
+fn lock(vfs: &dyn Vfs, path: &Path) -> Result<Box<dyn VfsLock>> {
+    vfs.create_dir_all(path)
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::NotADirectory => Error::new(
+                ErrorKind::Unavailable,
+                sqlstate::WRONG_OBJECT_TYPE,
+                format!(
+                    "{} is a file: a Tailwater database is a folder",
+                    path.display()
+                ),
+            )
+            .on(path.display().to_string())
+            .with_hint("name the folder; to load SQL from a file use the shell's .read"),
+            _ => io(path, error),
+        })?;
+    let lock_path = path.join(file_name::LOCK);
+    match vfs
+        .lock(&lock_path)
+        .map_err(|error| io(&lock_path, error))?
+    {
+        LockOutcome::Held(lock) => Ok(lock),
+        LockOutcome::Busy { owner } => Err(Error::new(
+            ErrorKind::Unavailable,
+            sqlstate::OBJECT_IN_USE,
+            format!("the database is open in another process: {owner}"),
+        )
+        .on(path.display().to_string())
+        .with_hint("close it there, or attach read-only to the last checkpoint with --readonly")),
+    }
+}
+
+/// Refuses to make a database in a folder that holds something else.
+fn refuse_foreign(vfs: &dyn Vfs, path: &Path) -> Result<()> {
+    let names = vfs.list(path).map_err(|error| io(path, error))?;
+    let foreign = names
+        .iter()
+        .find(|name| *name != file_name::LOCK && *name != file_name::LOG);
+    if let Some(foreign) = foreign {
+        return Err(Error::new(
+            ErrorKind::Unavailable,
+            sqlstate::WRONG_OBJECT_TYPE,
+            format!(
+                "{} is not a Tailwater database: it holds \"{foreign}\"",
+                path.display()
+            ),
+        )
+        .on(path.display().to_string())
+        .with_hint("name an empty folder or one that is not there yet"));
+    }
+    let log = path.join(file_name::LOG);
+    let has_log = vfs.exists(&log).unwrap_or(false)
+        && vfs
+            .list(&log)
+            .map_err(|error| io(&log, error))?
+            .iter()
+            .any(|f| f.ends_with(".seg"));
+    if has_log {
+        return Err(Error::corrupted(format!(
+            "{} has a log but no {}",
+            path.display(),
+            file_name::STORAGE
+        ))
+        .on(path.display().to_string())
+        .with_hint("put the storage file back where the log is, or restore a backup"));
+    }
+    Ok(())
+}
+
+fn io(path: &Path, error: std::io::Error) -> Error {
+    let (sqlstate, hint) = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => (
+            sqlstate::INSUFFICIENT_PRIVILEGE,
+            "the process needs to read and write the folder",
+        ),
+        std::io::ErrorKind::StorageFull => (sqlstate::DISK_FULL, "free some space and try again"),
+        std::io::ErrorKind::NotFound => (sqlstate::UNDEFINED_FILE, "check the path"),
+        _ => (sqlstate::IO_ERROR, "look at the system's log"),
+    };
+    Error::new(
+        ErrorKind::Io,
+        sqlstate,
+        format!("{}: {error}", path.display()),
+    )
+    .on(path.display().to_string())
+    .with_hint(hint)
+    .because(error)
+}
+
+/// An error of the log while opening.
+fn log_error(error: tailwater_wal::Error) -> Error {
+    use tailwater_wal::Error as Wal;
+    let message = error.to_string();
+    let own = match &error {
+        Wal::Damaged { file, .. } => Error::corrupted(message).on(file.display().to_string()),
+        Wal::Lost { .. } | Wal::Gap { .. } => Error::corrupted(message)
+            .with_hint("log files are missing: put them back, or restore a backup"),
+        Wal::Foreign { file } => {
+            Error::new(ErrorKind::Unavailable, sqlstate::WRONG_OBJECT_TYPE, message)
+                .on(file.display().to_string())
+        }
+        Wal::Unsupported { file, .. } => Error::new(
+            ErrorKind::Unavailable,
+            sqlstate::FEATURE_NOT_SUPPORTED,
+            message,
+        )
+        .on(file.display().to_string())
+        .with_hint("open it with the version of Tailwater that wrote it"),
+        Wal::Replay { .. } => Error::corrupted(message),
+        Wal::Io(failure) => io(
+            &failure.path,
+            std::io::Error::new(failure.source.kind(), message),
+        ),
+        _ => Error::new(ErrorKind::Io, sqlstate::IO_ERROR, message),
+    };
+    own.because(error)
+}
+
+/// A number that no other database has: time, process and the randomness the system gives every hash map.
+fn new_database_id(clock: &dyn Clock) -> [u8; 16] {
+    let mut id = [0; 16];
+    for half in id.chunks_exact_mut(8) {
+        let mut hasher = RandomState::new().build_hasher();
+        hasher.write_i64(clock.now_us());
+        hasher.write_u32(std::process::id());
+        half.copy_from_slice(&hasher.finish().to_le_bytes());
+    }
+    id
+}

@@ -1,0 +1,119 @@
+//! Statement parameters: `params![1, "a"]` by position, `params!{"min": 100}` by name, `()` for none.
+
+use tailwater_proto::Value;
+
+use crate::error::Result;
+use crate::to_value::ToValue;
+
+/// Parameters by position, with their names if they were given by name.
+#[derive(Clone, Debug, Default)]
+pub struct Parameters {
+    pub(crate) values: Vec<Value>,
+    pub(crate) names: Option<Vec<String>>,
+}
+
+impl Parameters {
+    /// Values for `?` and `$1`, `$2`, ….
+    #[must_use]
+    pub fn positional(values: Vec<Value>) -> Self {
+        Self {
+            values,
+            names: None,
+        }
+    }
+
+    /// Values for `$name` and `:name`.
+    #[must_use]
+    pub fn named(named: Vec<(String, Value)>) -> Self {
+        let (names, values) = named.into_iter().unzip();
+        Self {
+            values,
+            names: Some(names),
+        }
+    }
+}
+
+/// What can be bound to a statement: `()`, `params![…]`, `params!{…}`, arrays and vectors of values.
+pub trait Params {
+    /// The parameters.
+    ///
+    /// # Errors
+    /// When a value has no SQL form.
+    fn into_parameters(self) -> Result<Parameters>;
+}
+
+impl Params for () {
+    fn into_parameters(self) -> Result<Parameters> {
+        Ok(Parameters::default())
+    }
+}
+
+impl Params for Parameters {
+    fn into_parameters(self) -> Result<Parameters> {
+        Ok(self)
+    }
+}
+
+impl Params for Result<Parameters> {
+    fn into_parameters(self) -> Result<Parameters> {
+        self
+    }
+}
+
+impl<T: ToValue> Params for Vec<T> {
+    fn into_parameters(self) -> Result<Parameters> {
+        self.iter()
+            .map(ToValue::to_value)
+            .collect::<Result<_>>()
+            .map(Parameters::positional)
+    }
+}
+
+impl<T: ToValue, const N: usize> Params for [T; N] {
+    fn into_parameters(self) -> Result<Parameters> {
+        self.iter()
+            .map(ToValue::to_value)
+            .collect::<Result<_>>()
+            .map(Parameters::positional)
+    }
+}
+
+impl<T: ToValue> Params for &[T] {
+    fn into_parameters(self) -> Result<Parameters> {
+        self.iter()
+            .map(ToValue::to_value)
+            .collect::<Result<_>>()
+            .map(Parameters::positional)
+    }
+}
+
+/// Parameters for a statement: `params![a, b]` binds `?`, `$1`, `$2`; `params!{"name": a}` binds `$name`, `:name`.
+///
+/// ```
+/// use tailwater::{Database, params};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let db = Database::memory()?;
+/// db.exec("CREATE TABLE t (id INT PRIMARY KEY, name TEXT)", ())?;
+/// db.exec("INSERT INTO t VALUES (?, ?)", params![1, "Ada"])?;
+/// let name: String = db.query("SELECT name FROM t WHERE id = $id", params! {"id": 1})?.scalar()?;
+/// assert_eq!(name, "Ada");
+/// # Ok(())
+/// # }
+/// ```
+#[macro_export]
+macro_rules! params {
+    () => { () };
+    ($($name:literal : $value:expr),+ $(,)?) => {
+        (|| -> $crate::Result<$crate::Parameters> {
+            Ok($crate::Parameters::named(vec![
+                $(($name.to_owned(), $crate::ToValue::to_value(&$value)?)),+
+            ]))
+        })()
+    };
+    ($($value:expr),+ $(,)?) => {
+        (|| -> $crate::Result<$crate::Parameters> {
+            Ok($crate::Parameters::positional(vec![$($crate::ToValue::to_value(&$value)?),+]))
+        })()
+    };
+}

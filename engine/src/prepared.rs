@@ -1,0 +1,69 @@
+//! Prepared statements and their cache: text to bound, optimized statement, good for one version of the catalog.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::sql::bound::BoundStatement;
+
+/// A statement that is ready to run.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// The catalog version it was bound against.
+    pub(crate) catalog_version: u64,
+    /// What to run.
+    pub(crate) bound: BoundStatement,
+}
+
+/// Prepared statements by their text, the least recently used leaving first.
+pub(crate) struct StatementCache {
+    capacity: usize,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    clock: u64,
+    entries: HashMap<Arc<str>, (u64, Arc<Prepared>)>,
+}
+
+impl StatementCache {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            inner: Mutex::default(),
+        }
+    }
+
+    /// The statement of that text, if it was prepared against that version.
+    pub(crate) fn get(&self, sql: &str, catalog_version: u64) -> Option<Arc<Prepared>> {
+        let mut inner = self.inner.lock();
+        inner.clock += 1;
+        let now = inner.clock;
+        let (used, prepared) = inner.entries.get_mut(sql)?;
+        if prepared.catalog_version != catalog_version {
+            return None;
+        }
+        *used = now;
+        Some(Arc::clone(prepared))
+    }
+
+    /// Keeps a statement.
+    pub(crate) fn put(&self, sql: &str, prepared: Arc<Prepared>) {
+        if self.capacity == 0 {
+            return;
+        }
+        let mut inner = self.inner.lock();
+        if inner.entries.len() >= self.capacity {
+            // Halve at once, so that the search for old entries is rare.
+            let mut ages: Vec<u64> = inner.entries.values().map(|(used, _)| *used).collect();
+            ages.sort_unstable();
+            let median = ages.get(ages.len() / 2).copied().unwrap_or(0);
+            inner.entries.retain(|_, (used, _)| *used > median);
+        }
+        inner.clock += 1;
+        let now = inner.clock;
+        inner.entries.insert(Arc::from(sql), (now, prepared));
+    }
+}

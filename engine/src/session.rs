@@ -1,0 +1,457 @@
+//! `Session`: SQL text in, outcomes out, with what SQL keeps between statements: a transaction, savepoints, cursors.
+//!
+//! A statement outside a transaction is a transaction of its own and is run again by itself if another one was first.
+//! A statement that fails leaves no trace; inside BEGIN it also makes the transaction unusable until ROLLBACK, as in
+//! PostgreSQL.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tailwater_proto::{Lsn, sqlstate};
+use tailwater_views::CancelToken;
+
+use crate::cursor::SqlCursor;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::execute::{self, Ran, Surroundings, mode_of};
+use crate::feed::Subscription;
+use crate::params::{Parameters, Params};
+use crate::prepared::Prepared;
+use crate::rows::Rows;
+use crate::sql::parser::{parse_one, parse_script};
+use crate::sql::statement::{
+    CursorSource, DeclareCursor, Fetch, Parsed, Statement, Tail, TransactionModes,
+};
+use crate::txn::{Mode, Savepoint, Transaction};
+
+/// What one statement brought.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Rows: a query, RETURNING, SHOW, EXPLAIN, FETCH.
+    Rows(Rows),
+    /// A count of rows under a command tag, such as `INSERT`.
+    Done {
+        /// The command, in capitals.
+        tag: &'static str,
+        /// Rows inserted, updated or deleted; 0 for commands that count none.
+        rows: u64,
+        /// The commit, if the statement was one.
+        lsn: Option<Lsn>,
+    },
+    /// A feed that goes on until it is dropped: TAIL, SUBSCRIBE TO.
+    Feed(Subscription),
+}
+
+/// One user of a database, from one thread at a time.
+pub struct Session {
+    engine: Arc<Engine>,
+    principal: Arc<str>,
+    open: Option<Open>,
+    cursors: BTreeMap<String, SqlCursor>,
+    cancel: CancelToken,
+}
+
+/// A transaction begun by BEGIN.
+struct Open {
+    txn: Transaction,
+    savepoints: Vec<(String, Savepoint)>,
+    /// A statement failed: everything but ROLLBACK is refused.
+    failed: bool,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("in_transaction", &self.open.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    pub(crate) fn new(engine: Arc<Engine>, principal: Arc<str>) -> Self {
+        Self {
+            engine,
+            principal,
+            open: None,
+            cursors: BTreeMap::new(),
+            cancel: CancelToken::default(),
+        }
+    }
+
+    /// Whether BEGIN has been run and not ended.
+    #[must_use]
+    pub fn in_transaction(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Stops, from another thread, the statement that is running in this session.
+    #[must_use]
+    pub fn cancel_token(&self) -> CancelToken {
+        self.cancel.clone()
+    }
+
+    /// Runs one statement or a script, and returns what its last statement brought.
+    ///
+    /// # Errors
+    /// The first statement that fails, with its position in the script; statements before it stay done.
+    pub fn execute(&mut self, sql: &str, params: impl Params) -> Result<Outcome> {
+        let mut last = None;
+        self.execute_each(sql, params, |outcome| {
+            last = Some(outcome);
+            Ok(())
+        })?;
+        Ok(last.unwrap_or(Outcome::Done {
+            tag: "",
+            rows: 0,
+            lsn: None,
+        }))
+    }
+
+    /// Runs a script and hands over what each statement brought, as it is done.
+    ///
+    /// # Errors
+    /// The first statement that fails, with its position in the script, or what `take` returns.
+    pub fn execute_each(
+        &mut self,
+        sql: &str,
+        params: impl Params,
+        mut take: impl FnMut(Outcome) -> Result<()>,
+    ) -> Result<()> {
+        let parameters = params.into_parameters()?;
+        if let Some(prepared) = self.cached(sql) {
+            return take(self.execute_prepared(sql, &prepared, &parameters)?);
+        }
+        for parsed in parse_script(sql)? {
+            let text = sql.get(parsed.text_range.clone()).unwrap_or_default();
+            let outcome = self.execute_parsed(text, &parsed, &parameters);
+            // Without a place of its own the error is that of the whole statement.
+            take(outcome.map_err(|error| error.at(parsed.text_range.start))?)?;
+        }
+        Ok(())
+    }
+
+    /// The statement as it was prepared before, if the schema has not changed since.
+    fn cached(&self, sql: &str) -> Option<Arc<Prepared>> {
+        let version = match &self.open {
+            Some(open) => open.txn.catalog.version(),
+            None => self.engine.visible_catalog_version(),
+        };
+        self.engine.statements.get(sql, version)
+    }
+
+    /// Runs a prepared statement without parsing it, unless the schema changes just now.
+    fn execute_prepared(
+        &mut self,
+        sql: &str,
+        prepared: &Prepared,
+        parameters: &Parameters,
+    ) -> Result<Outcome> {
+        let mode = if prepared.bound.is_read_only() {
+            Mode::ReadOnly
+        } else {
+            Mode::ReadWrite
+        };
+        self.run(mode, parameters, |around, txn| {
+            if txn.catalog.version() == prepared.catalog_version {
+                execute::run_prepared(around, txn, prepared)
+            } else {
+                execute::run(around, txn, sql, &parse_one(sql)?)
+            }
+        })
+    }
+
+    fn execute_parsed(
+        &mut self,
+        sql: &str,
+        parsed: &Parsed,
+        parameters: &Parameters,
+    ) -> Result<Outcome> {
+        match &parsed.statement {
+            Statement::Begin(modes) => self.begin(*modes),
+            Statement::Commit { chain } => self.commit(*chain),
+            Statement::Rollback { chain } => self.rollback(*chain),
+            Statement::Savepoint(name) => self.savepoint(&name.value),
+            Statement::ReleaseSavepoint(name) => self.release(&name.value),
+            Statement::RollbackTo(name) => self.rollback_to(&name.value),
+            Statement::SetTransaction(_) | Statement::Set(_) | Statement::Reset(_) => {
+                Ok(done("SET"))
+            }
+            Statement::Tail(tail) => Ok(Outcome::Feed(self.tail(tail, parameters)?)),
+            Statement::DeclareCursor(declare) => self.declare(sql, parsed, declare, parameters),
+            Statement::Fetch(fetch) => self.fetch(fetch),
+            Statement::CloseCursor(name) => self.close(name.as_ref().map(|name| &*name.value)),
+            statement => self.run(mode_of(statement), parameters, |around, txn| {
+                execute::run(around, txn, sql, parsed)
+            }),
+        }
+    }
+
+    /// Runs work in the open transaction, or in one of its own.
+    fn run(
+        &mut self,
+        mode: Mode,
+        parameters: &Parameters,
+        work: impl FnMut(&Surroundings<'_>, &mut Transaction) -> Result<Ran>,
+    ) -> Result<Outcome> {
+        let around = Surroundings {
+            engine: &self.engine,
+            cancel: &self.cancel,
+            parameters,
+        };
+        match &mut self.open {
+            Some(open) => open.run(&around, work),
+            None => autocommit(&around, &self.principal, mode, work),
+        }
+    }
+
+    fn begin(&mut self, modes: TransactionModes) -> Result<Outcome> {
+        if self.open.is_some() {
+            return Err(Error::statement(
+                sqlstate::ACTIVE_SQL_TRANSACTION,
+                "there is already a transaction in progress",
+            )
+            .with_hint("COMMIT or ROLLBACK it first; SAVEPOINT marks a place inside it"));
+        }
+        let mode = if modes.read_only == Some(true) {
+            Mode::ReadOnly
+        } else {
+            Mode::ReadWrite
+        };
+        let txn = self.engine.begin(mode, &self.principal)?;
+        self.open = Some(Open {
+            txn,
+            savepoints: Vec::new(),
+            failed: false,
+        });
+        Ok(done("BEGIN"))
+    }
+
+    fn commit(&mut self, chain: bool) -> Result<Outcome> {
+        let open = self.take_open("COMMIT")?;
+        self.cursors.clear();
+        let outcome = if open.failed {
+            done("ROLLBACK")
+        } else {
+            let lsn = self.engine.sequence(open.txn)?;
+            self.engine.wait(lsn)?;
+            Outcome::Done {
+                tag: "COMMIT",
+                rows: 0,
+                lsn: Some(lsn),
+            }
+        };
+        if chain {
+            self.begin(TransactionModes::default())?;
+        }
+        Ok(outcome)
+    }
+
+    fn rollback(&mut self, chain: bool) -> Result<Outcome> {
+        self.take_open("ROLLBACK")?;
+        self.cursors.clear();
+        if chain {
+            self.begin(TransactionModes::default())?;
+        }
+        Ok(done("ROLLBACK"))
+    }
+
+    fn take_open(&mut self, command: &str) -> Result<Open> {
+        self.open.take().ok_or_else(|| {
+            Error::statement(
+                sqlstate::NO_ACTIVE_SQL_TRANSACTION,
+                format!("{command}: there is no transaction in progress"),
+            )
+            .with_hint("start one with BEGIN")
+        })
+    }
+
+    fn open_mut(&mut self, command: &str) -> Result<&mut Open> {
+        self.open.as_mut().ok_or_else(|| {
+            Error::statement(
+                sqlstate::NO_ACTIVE_SQL_TRANSACTION,
+                format!("{command} can only be used in transaction blocks"),
+            )
+            .with_hint("start one with BEGIN")
+        })
+    }
+
+    fn savepoint(&mut self, name: &str) -> Result<Outcome> {
+        let open = self.open_mut("SAVEPOINT")?;
+        open.refuse_failed()?;
+        open.savepoints
+            .push((name.to_owned(), open.txn.savepoint()));
+        Ok(done("SAVEPOINT"))
+    }
+
+    fn release(&mut self, name: &str) -> Result<Outcome> {
+        let open = self.open_mut("RELEASE SAVEPOINT")?;
+        open.refuse_failed()?;
+        let place = open.find_savepoint(name)?;
+        open.savepoints.truncate(place);
+        Ok(done("RELEASE"))
+    }
+
+    fn rollback_to(&mut self, name: &str) -> Result<Outcome> {
+        let open = self.open_mut("ROLLBACK TO SAVEPOINT")?;
+        let place = open.find_savepoint(name)?;
+        open.savepoints.truncate(place + 1);
+        if let Some((_, savepoint)) = open.savepoints.last() {
+            open.txn.rollback_to(savepoint);
+        }
+        open.failed = false;
+        Ok(done("ROLLBACK"))
+    }
+
+    fn tail(&mut self, tail: &Tail, parameters: &Parameters) -> Result<Subscription> {
+        if let Some(open) = &self.open {
+            open.refuse_failed()?;
+        }
+        crate::feed::tail(&self.engine, &self.principal, tail, parameters)
+    }
+
+    fn declare(
+        &mut self,
+        sql: &str,
+        parsed: &Parsed,
+        declare: &DeclareCursor,
+        parameters: &Parameters,
+    ) -> Result<Outcome> {
+        let name = declare.name.value.clone();
+        if self.cursors.contains_key(&name) {
+            return Err(Error::statement(
+                sqlstate::DUPLICATE_CURSOR,
+                format!("cursor \"{name}\" already exists"),
+            )
+            .with_hint("CLOSE it first, or take another name"));
+        }
+        self.open_mut("DECLARE CURSOR")?.refuse_failed()?;
+        let cursor = match &declare.source {
+            CursorSource::Tail(tail) => SqlCursor::tail(self.tail(tail, parameters)?),
+            CursorSource::Query(query) => {
+                let parsed = Parsed {
+                    statement: Statement::Query(query.clone()),
+                    text_range: parsed.text_range.clone(),
+                    question_marks: parsed.question_marks.clone(),
+                    source: Arc::clone(&parsed.source),
+                };
+                let outcome = self.run(Mode::ReadOnly, parameters, |around, txn| {
+                    execute::run(around, txn, sql, &parsed)
+                })?;
+                match outcome {
+                    Outcome::Rows(rows) => SqlCursor::query(rows),
+                    other => {
+                        return Err(Error::statement(
+                            sqlstate::INVALID_CURSOR_NAME,
+                            format!("a cursor needs rows, not {other:?}"),
+                        ));
+                    }
+                }
+            }
+        };
+        self.cursors.insert(name, cursor);
+        Ok(done("DECLARE CURSOR"))
+    }
+
+    fn fetch(&mut self, fetch: &Fetch) -> Result<Outcome> {
+        let name = &fetch.cursor.value;
+        let cursor = self.cursors.get_mut(name).ok_or_else(|| no_cursor(name))?;
+        let rows = cursor.fetch(fetch)?;
+        Ok(Outcome::Rows(rows))
+    }
+
+    fn close(&mut self, name: Option<&str>) -> Result<Outcome> {
+        match name {
+            None => self.cursors.clear(),
+            Some(name) => {
+                self.cursors.remove(name).ok_or_else(|| no_cursor(name))?;
+            }
+        }
+        Ok(done("CLOSE CURSOR"))
+    }
+}
+
+fn no_cursor(name: &str) -> Error {
+    Error::statement(
+        sqlstate::INVALID_CURSOR_NAME,
+        format!("cursor \"{name}\" does not exist"),
+    )
+    .with_hint("DECLARE it in this transaction first")
+}
+
+const fn done(tag: &'static str) -> Outcome {
+    Outcome::Done {
+        tag,
+        rows: 0,
+        lsn: None,
+    }
+}
+
+impl Open {
+    fn refuse_failed(&self) -> Result<()> {
+        if self.failed {
+            return Err(Error::statement(
+                sqlstate::IN_FAILED_SQL_TRANSACTION,
+                "current transaction is aborted, commands ignored until end of transaction block",
+            )
+            .with_hint("ROLLBACK, or ROLLBACK TO SAVEPOINT"));
+        }
+        Ok(())
+    }
+
+    fn find_savepoint(&self, name: &str) -> Result<usize> {
+        self.savepoints
+            .iter()
+            .rposition(|(other, _)| other == name)
+            .ok_or_else(|| {
+                Error::statement(
+                    sqlstate::INVALID_SAVEPOINT,
+                    format!("savepoint \"{name}\" does not exist"),
+                )
+            })
+    }
+
+    fn run(
+        &mut self,
+        around: &Surroundings<'_>,
+        mut work: impl FnMut(&Surroundings<'_>, &mut Transaction) -> Result<Ran>,
+    ) -> Result<Outcome> {
+        self.refuse_failed()?;
+        let before = self.txn.savepoint();
+        // What is read here must not be undone by a crash after it was shown.
+        around.engine.wait(self.txn.lsn())?;
+        match work(around, &mut self.txn) {
+            Ok(ran) => Ok(outcome(ran, None)),
+            Err(error) => {
+                self.txn.rollback_to(&before);
+                self.failed = true;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Runs work as a transaction of its own; after conflicts again, at last holding the sequencer.
+fn autocommit(
+    around: &Surroundings<'_>,
+    principal: &Arc<str>,
+    mode: Mode,
+    mut work: impl FnMut(&Surroundings<'_>, &mut Transaction) -> Result<Ran>,
+) -> Result<Outcome> {
+    let engine = around.engine;
+    if mode == Mode::ReadOnly {
+        let mut txn = engine.begin(mode, principal)?;
+        return Ok(outcome(work(around, &mut txn)?, None));
+    }
+    let (ran, lsn) = engine.retry(principal, |txn| work(around, txn))?;
+    engine.wait(lsn)?;
+    Ok(outcome(ran, Some(lsn)))
+}
+
+fn outcome(ran: Ran, lsn: Option<Lsn>) -> Outcome {
+    match ran {
+        Ran::Rows(fields, source) => Outcome::Rows(Rows::streaming(fields, source)),
+        Ran::Collected(fields, rows) => Outcome::Rows(Rows::collected(fields, rows, lsn)),
+        Ran::Count(tag, rows) => Outcome::Done { tag, rows, lsn },
+    }
+}

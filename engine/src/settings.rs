@@ -1,0 +1,51 @@
+//! `Settings`: everything about a database that can be set, as plain data with its defaults.
+
+use std::time::Duration;
+
+use tailwater_capture::FeedSettings;
+use tailwater_wal::Settings as WalSettings;
+
+use crate::storage::StoreSettings;
+
+/// Settings of one open database. Not persisted: each opening may use others.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The log: segment size, sync mode, retention.
+    pub wal: WalSettings,
+    /// Memtable and page cache.
+    pub store: StoreSettings,
+    /// Ring and queues of the change feed.
+    pub feed: FeedSettings,
+    /// Longest time between two checkpoints while there are changes. Default: 30 s.
+    pub checkpoint_interval: Duration,
+    /// Prepared statements kept in the cache. Default: 512.
+    pub statement_cache: usize,
+    /// Longest time a statement may take. Default: none.
+    pub statement_timeout: Option<Duration>,
+    /// Bytes that sorts, hash tables and distinct sets of one statement may hold. Default: 256 MiB.
+    pub statement_memory_bytes_max: u64,
+    /// Rows one statement may read. Default: no limit.
+    pub statement_rows_max: u64,
+    /// How often `Database::update` and single statements try again after a conflict before they hold the sequencer.
+    /// Default: 8.
+    pub conflict_retries: u32,
+    /// Bytes of row images one transaction may hold. Default: 1 GiB.
+    pub transaction_memory_bytes_max: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            wal: WalSettings::default(),
+            store: StoreSettings::default(),
+            feed: FeedSettings::default(),
+            checkpoint_interval: Duration::from_secs(30),
+            statement_cache: 512,
+            statement_timeout: None,
+            statement_memory_bytes_max: 256 << 20,
+            statement_rows_max: u64::MAX,
+            conflict_retries: 8,
+            transaction_memory_bytes_max: 1 << 30,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `ReadSet`: what a transaction has read, so that a commit can tell whether it would read the same again.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+use tailwater_proto::{Key, KeyRange, Lsn, StorageId};
+
+use crate::storage::Store;
+
+/// Reads of one storage kept apart; beyond, the whole storage counts as read.
+const READS_PER_STORAGE_MAX: usize = 4096;
+
+#[derive(Debug, Default)]
+struct Reads {
+    points: Vec<Key>,
+    ranges: Vec<KeyRange>,
+    everything: bool,
+}
+
+/// The keys, ranges and storages a transaction has read.
+#[derive(Debug, Default)]
+pub(crate) struct ReadSet(Mutex<BTreeMap<StorageId, Reads>>);
+
+impl ReadSet {
+    /// A key was looked up, whether or not there was a row.
+    pub(crate) fn add_point(&self, storage: StorageId, key: &[u8]) {
+        let mut all = self.0.lock();
+        let reads = all.entry(storage).or_default();
+        if reads.everything || reads.points.last().is_some_and(|last| **last == *key) {
+            return;
+        }
+        reads.points.push(Key::from(key));
+        reads.bound();
+    }
+
+    /// A range was read, perhaps only in part.
+    pub(crate) fn add_range(&self, storage: StorageId, range: &KeyRange) {
+        let mut all = self.0.lock();
+        let reads = all.entry(storage).or_default();
+        if !reads.everything {
+            reads.ranges.push(range.clone());
+            reads.bound();
+        }
+    }
+
+    /// The first storage of which something read was changed after `lsn`, if there is one.
+    pub(crate) fn overtaken(&self, store: &Store, lsn: Lsn) -> Option<StorageId> {
+        let all = self.0.lock();
+        all.iter().find_map(|(storage, reads)| {
+            if !store.storage_changed_after(*storage, lsn).conflicts() {
+                return None;
+            }
+            let overtaken = reads.everything
+                || reads
+                    .points
+                    .iter()
+                    .any(|key| store.changed_after(*storage, key, lsn).conflicts())
+                || reads
+                    .ranges
+                    .iter()
+                    .any(|range| store.range_changed_after(*storage, range, lsn).conflicts());
+            overtaken.then_some(*storage)
+        })
+    }
+}
+
+impl Reads {
+    fn bound(&mut self) {
+        if self.points.len() + self.ranges.len() > READS_PER_STORAGE_MAX {
+            *self = Self {
+                everything: true,
+                ..Self::default()
+            };
+        }
+    }
+}
