@@ -83,6 +83,14 @@ impl<'v> ValueDeserializer<'v> {
         }
     }
 
+    /// The place above the columns of a row.
+    pub(super) const fn outer() -> Self {
+        Self {
+            value: &Value::Null,
+            depth: 0,
+        }
+    }
+
     fn inner(self, value: &'v Value) -> Result<Self> {
         if self.depth >= DEPTH_MAX {
             return Err(SerdeError::too_deep());
@@ -109,7 +117,7 @@ impl<'v> ValueDeserializer<'v> {
     }
 
     fn visit_array<V: Visitor<'v>>(self, elements: &'v [Value], visitor: V) -> Result<V::Value> {
-        visit_elements(self, elements, visitor)
+        visit_elements(self, elements.iter(), elements.len(), visitor)
     }
 
     fn visit_fields<V: Visitor<'v>>(
@@ -314,33 +322,36 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
     }
 }
 
-/// Reads values by position; all of them must be taken.
+/// Reads so many values by position; all of them must be taken.
 pub(super) fn visit_elements<'v, V: Visitor<'v>>(
     outer: ValueDeserializer<'v>,
-    values: &'v [Value],
+    values: impl Iterator<Item = &'v Value>,
+    len: usize,
     visitor: V,
 ) -> Result<V::Value> {
     let mut elements = Elements {
         outer,
-        rest: values.iter(),
+        rest: values,
         next: 0,
+        len,
     };
     let read = visitor.visit_seq(&mut elements)?;
-    if elements.rest.len() > 0 {
+    if elements.next < len {
         let expected = format!("{} of them", elements.next);
-        return Err(de::Error::invalid_length(values.len(), &expected.as_str()));
+        return Err(de::Error::invalid_length(len, &expected.as_str()));
     }
     Ok(read)
 }
 
 /// Values by position.
-struct Elements<'v> {
+struct Elements<'v, I> {
     outer: ValueDeserializer<'v>,
-    rest: std::slice::Iter<'v, Value>,
+    rest: I,
     next: usize,
+    len: usize,
 }
 
-impl<'de> SeqAccess<'de> for &mut Elements<'de> {
+impl<'de, I: Iterator<Item = &'de Value>> SeqAccess<'de> for &mut Elements<'de, I> {
     type Error = SerdeError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
@@ -357,7 +368,7 @@ impl<'de> SeqAccess<'de> for &mut Elements<'de> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.rest.len())
+        Some(self.len.saturating_sub(self.next))
     }
 }
 

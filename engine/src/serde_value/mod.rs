@@ -13,7 +13,7 @@ mod ser;
 
 pub use de::from_value;
 pub use error::{Result, SerdeError};
-pub use row::from_row;
+pub use row::{from_document, from_row};
 pub use ser::{Ser, ser, to_value};
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Reading a row: its columns by name as a struct or map, by position as a tuple, the only one as itself.
 
+use std::iter::Peekable;
+
 use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
-use tailwater_proto::Value;
+use tailwater_proto::{Document, Value};
 
 use super::de::{Fields, ValueDeserializer, is_nothing, visit_elements};
 use super::error::{Result, SerdeError};
@@ -29,49 +31,72 @@ use super::error::{Result, SerdeError};
 pub fn from_row<'v, T, N>(names: N, values: &'v [Value]) -> Result<T>
 where
     T: Deserialize<'v>,
-    N: IntoIterator<Item = &'v str, IntoIter: Clone>,
+    N: IntoIterator<Item = &'v str>,
 {
     T::deserialize(RowDeserializer {
-        names: names.into_iter(),
-        values,
+        len: values.len(),
+        fields: names.into_iter().zip(values).peekable(),
     })
 }
 
-/// Reads one row.
-#[derive(Clone)]
-struct RowDeserializer<'v, N> {
-    names: N,
-    values: &'v [Value],
+/// The fields of a document as a Rust value, read as [`from_row`] reads the columns of a row: so the rows of a feed
+/// are read like those of a query.
+///
+/// # Errors
+/// As [`from_row`].
+///
+/// ```
+/// # use tailwater_proto::{Document, Value};
+/// let mut person = Document::new();
+/// person.set("id", Value::Int(1));
+/// person.set("name", Value::text("Ada"));
+/// let pair: (i64, &str) = tailwater::serde_value::from_document(&person)?;
+/// assert_eq!(pair, (1, "Ada"));
+/// # Ok::<(), tailwater::serde_value::SerdeError>(())
+/// ```
+pub fn from_document<'v, T: Deserialize<'v>>(document: &'v Document) -> Result<T> {
+    T::deserialize(RowDeserializer {
+        len: document.len(),
+        fields: document
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+            .peekable(),
+    })
 }
 
-impl<'v, N: Iterator<Item = &'v str> + Clone> RowDeserializer<'v, N> {
+/// Reads one row: the names and values of so many columns.
+struct RowDeserializer<I: Iterator> {
+    len: usize,
+    fields: Peekable<I>,
+}
+
+/// What the columns of a row are read under: one container deep.
+const OUTER: ValueDeserializer<'static> = ValueDeserializer::outer();
+
+impl<'v, I: Iterator<Item = (&'v str, &'v Value)>> RowDeserializer<I> {
     /// Reads the only column.
     fn only<V: Visitor<'v>>(
         mut self,
         visitor: V,
         read: impl FnOnce(ValueDeserializer<'v>, V) -> Result<V::Value>,
     ) -> Result<V::Value> {
-        match self.values {
-            [value] => read(ValueDeserializer::new(value), visitor).map_err(|error| {
-                match self.names.next() {
-                    Some(name) => error.in_field(name),
-                    None => error,
-                }
-            }),
-            values => {
-                let found = format!("row of {} columns", values.len());
+        match (self.len, self.fields.next()) {
+            (1, Some((name, value))) => {
+                read(ValueDeserializer::new(value), visitor).map_err(|error| error.in_field(name))
+            }
+            _ => {
+                let found = format!("row of {} columns", self.len);
                 Err(de::Error::invalid_type(Unexpected::Other(&found), &visitor))
             }
         }
     }
 
     fn by_position<V: Visitor<'v>>(self, visitor: V) -> Result<V::Value> {
-        visit_elements(ValueDeserializer::new(&Value::Null), self.values, visitor)
+        visit_elements(OUTER, self.fields.map(|(_, value)| value), self.len, visitor)
     }
 
     fn by_name<V: Visitor<'v>>(self, visitor: V) -> Result<V::Value> {
-        let fields = self.names.zip(self.values);
-        visitor.visit_map(Fields::new(ValueDeserializer::new(&Value::Null), fields))
+        visitor.visit_map(Fields::new(OUTER, self.fields))
     }
 }
 
@@ -83,7 +108,7 @@ macro_rules! only_column {
     )*};
 }
 
-impl<'de, N: Iterator<Item = &'de str> + Clone> Deserializer<'de> for RowDeserializer<'de, N> {
+impl<'de, I: Iterator<Item = (&'de str, &'de Value)>> Deserializer<'de> for RowDeserializer<I> {
     type Error = SerdeError;
 
     only_column! {
@@ -97,9 +122,9 @@ impl<'de, N: Iterator<Item = &'de str> + Clone> Deserializer<'de> for RowDeseria
         self.by_name(visitor)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self.values {
-            [value] if is_nothing(value) => visitor.visit_none(),
+    fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+        match self.fields.peek() {
+            Some((_, value)) if self.len == 1 && is_nothing(value) => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
