@@ -1,12 +1,25 @@
 //! A tail that any program can use: the snapshot of a view, then its changes, resumed after a stop.
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
+use std::fmt;
 
 use serde::Deserialize;
 use tailwater::{Database, FeedEvent, FeedRequest, Subscription, params};
 
-#[derive(Deserialize, Debug)]
+#[derive(Deserialize)]
 struct Total {
     cust: String,
     total: i64,
+}
+
+impl fmt::Display for Total {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} has {}", self.cust, self.total)
+    }
+}
+
+fn shown(total: Option<Total>) -> String {
+    total.map_or_else(|| "nothing".to_owned(), |total| total.to_string())
 }
 
 /// Prints events until one commit has come and returns the token to go on with.
@@ -15,17 +28,17 @@ fn follow(feed: &mut Subscription) -> tailwater::Result<String> {
         match feed.recv()? {
             FeedEvent::Snapshot { rows } => {
                 for row in &rows {
-                    println!("  there is {:?}", row.to::<Total>()?);
+                    println!("  there is: {}", row.to::<Total>()?);
                 }
             }
             FeedEvent::Frame(frame) => {
                 for change in &frame.changes {
                     println!(
-                        "  {} {}: {:?} -> {:?}",
+                        "  commit {}, {}: {} -> {}",
                         frame.lsn,
                         change.op.name(),
-                        change.before_as::<Total>()?,
-                        change.after_as::<Total>()?
+                        shown(change.before_as()?),
+                        shown(change.after_as()?)
                     );
                 }
                 return Ok(frame.token);

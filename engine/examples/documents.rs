@@ -1,4 +1,5 @@
 //! Documents: rows without a schema, written from structs and read back into them.
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use serde::{Deserialize, Serialize};
 use tailwater::{Database, params, ser};

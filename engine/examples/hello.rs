@@ -1,4 +1,5 @@
 //! The smallest program: a table, a view that keeps itself up to date, a query.
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use tailwater::{Database, params};
 

@@ -206,7 +206,7 @@ impl Database {
             parameters: &parameters,
         };
         let (_, lsn) = engine.retry(&self.handle.principal, |txn| {
-            match engine.statements.get(sql, txn.catalog.version()) {
+            match engine.statements.get_for(sql, txn.plan_version()) {
                 Some(prepared) => execute::run_prepared(&around, txn, &prepared),
                 None => execute::run(&around, txn, sql, &parse_one(sql)?),
             }
@@ -449,7 +449,7 @@ impl Tx<'_> {
             parameters,
         };
         let before = self.txn.savepoint();
-        let ran = match self.engine.statements.get(sql, self.txn.catalog.version()) {
+        let ran = match self.engine.statements.get_for(sql, self.txn.plan_version()) {
             Some(prepared) => execute::run_prepared(&around, self.txn, &prepared),
             None => {
                 let parsed = parse_one(sql)?;

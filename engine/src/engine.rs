@@ -5,7 +5,7 @@
 //! visible and refuses everything else.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, RwLock};
@@ -40,6 +40,8 @@ pub(crate) struct Engine {
     /// The catalog that is visible, with the LSN of its last change.
     visible_catalog: RwLock<(Lsn, Arc<Catalog>)>,
     poisoned: OnceLock<String>,
+    /// Shut down: the log takes nothing any more.
+    pub(crate) closed: AtomicBool,
     row_ids: Mutex<BTreeMap<StorageId, i64>>,
     pub(crate) statements: StatementCache,
     pub(crate) checkpointer: Checkpointer,
@@ -118,6 +120,7 @@ impl Engine {
             catalogs: Mutex::default(),
             visible_catalog: RwLock::new((parts.tip, catalog)),
             poisoned: OnceLock::new(),
+            closed: AtomicBool::new(false),
             row_ids: Mutex::default(),
             checkpointer: Checkpointer::default(),
             recovery: parts.recovery,
@@ -236,9 +239,15 @@ impl Engine {
         .with_hint("the commit may or may not be there after the database is opened again: look before you retry")
     }
 
-    /// Refuses work that needs the log after the log has failed.
+    /// Refuses work that needs the log after the log has failed or was closed.
     pub(crate) fn check_poisoned(&self) -> Result<()> {
         match self.poisoned.get() {
+            None if self.closed.load(Ordering::Acquire) => Err(Error::new(
+                ErrorKind::Unavailable,
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "the database is closed",
+            )
+            .with_hint("open it again; Database::close ends it for every handle")),
             None => Ok(()),
             Some(why) => Err(Error::new(
                 ErrorKind::Unavailable,

@@ -85,6 +85,7 @@ pub mod error;
 mod execute;
 pub mod explain;
 mod feed;
+mod index_entry;
 mod maintenance;
 mod migrate;
 mod names;

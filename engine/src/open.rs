@@ -272,6 +272,8 @@ impl Engine {
         }
         self.wal.flush().map_err(|error| self.poison(&error))?;
         let written = self.checkpoint().map(drop);
+        self.closed
+            .store(true, std::sync::atomic::Ordering::Release);
         match self.wal.close() {
             Ok(()) | Err(tailwater_wal::Error::Closed) => written,
             Err(error) => written.and(Err(self.poison(&error))),

@@ -49,6 +49,11 @@ impl StatementCache {
         Some(Arc::clone(prepared))
     }
 
+    /// As `get`, for a transaction that may have a catalog of its own: then there is none.
+    pub(crate) fn get_for(&self, sql: &str, plan_version: Option<u64>) -> Option<Arc<Prepared>> {
+        self.get(sql, plan_version?)
+    }
+
     /// Keeps a statement.
     pub(crate) fn put(&self, sql: &str, prepared: Arc<Prepared>) {
         if self.capacity == 0 {

@@ -85,7 +85,8 @@ impl Session {
         self.open.is_some()
     }
 
-    /// Stops, from another thread, the statement that is running in this session.
+    /// Stops, from another thread, the statement or script that is running in this session, and rows that are being
+    /// read from it. If none is, nothing is stopped: what is executed later runs.
     #[must_use]
     pub fn cancel_token(&self) -> CancelToken {
         self.cancel.clone()
@@ -119,6 +120,8 @@ impl Session {
         mut take: impl FnMut(Outcome) -> Result<()>,
     ) -> Result<()> {
         let parameters = params.into_parameters()?;
+        // A cancel stops what is running, not what comes after it.
+        self.cancel.reset();
         if let Some(prepared) = self.cached(sql) {
             return take(self.execute_prepared(sql, &prepared, &parameters)?);
         }
@@ -134,7 +137,7 @@ impl Session {
     /// The statement as it was prepared before, if the schema has not changed since.
     fn cached(&self, sql: &str) -> Option<Arc<Prepared>> {
         let version = match &self.open {
-            Some(open) => open.txn.catalog.version(),
+            Some(open) => open.txn.plan_version()?,
             None => self.engine.visible_catalog_version(),
         };
         self.engine.statements.get(sql, version)

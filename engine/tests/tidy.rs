@@ -29,15 +29,15 @@ const EVERY_ROOM: &[&str] = &["proto", "wal", "views", "capture", "engine", "ser
 /// Modules of `engine` from the bottom up. A module may use those of its own line and of the lines above it here.
 const RANKS: &[&[&str]] = &[
     &["catalog", "clock", "serde_value", "storage"],
-    &["sql", "settings"],
-    &["optimizer", "error"],
-    &["explain", "names", "params", "prepared", "to_value", "txn"],
-    &["maintenance"],
+    &["explain", "optimizer", "sql", "settings"],
+    &["error"],
+    &["names", "params", "prepared", "to_value", "txn"],
+    &["index_entry", "maintenance"],
     &["checkpoint", "commit", "engine", "recovery"],
     &["execute", "system", "ticket"],
     &["rows"],
     &["feed"],
-    &["cursor", "session"],
+    &["cursor", "session", "typed"],
     &["database", "migrate", "open"],
 ];
 

@@ -22,6 +22,11 @@ impl CancelToken {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// Forgets that stopping was asked for, so that the next statement runs.
+    pub fn reset(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
     /// Whether stopping was asked for.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {

@@ -472,7 +472,7 @@ fn reindex(txn: &mut Transaction, name: Option<&ObjectName>) -> Result<Ran> {
         for index in indexes {
             load::delete_range(
                 txn,
-                super::table_writer::index_target(&index),
+                crate::index_entry::index_target(&index),
                 KeyRange::all(),
             )?;
             load::fill_index(txn, &relation, &index)?;

@@ -7,9 +7,9 @@ use tailwater_proto::{Direction, Key, KeyRange, Value, sqlstate};
 use tailwater_views::{ExecContext, Reader};
 
 use super::run::{Ran, Surroundings};
-use super::table_writer::{index_entry, index_prefix, index_target};
 use crate::catalog::{Index, ObjectName, Relation};
 use crate::error::{Error, Result};
+use crate::index_entry::{index_entry, index_prefix, index_target};
 use crate::sql::statement::{
     Insert, InsertSource, ObjectName as SqlName, Parsed, Query, Statement,
 };

@@ -13,4 +13,3 @@ mod utility;
 
 pub(crate) use self::query::Source;
 pub(crate) use self::run::{Ran, Surroundings, mode_of, run, run_prepared};
-pub(crate) use self::table_writer::index_entry;

@@ -73,7 +73,7 @@ pub(crate) fn run(
         | Statement::Insert(_)
         | Statement::Update(_)
         | Statement::Delete(_) => {
-            let prepared = prepare(around.engine, &txn.catalog, sql, parsed)?;
+            let prepared = prepare(around.engine, txn, sql, parsed)?;
             run_prepared(around, txn, &prepared)
         }
         Statement::Explain(explain) => utility::explain(around, txn, sql, parsed, explain),
@@ -142,16 +142,18 @@ fn counted(tag: &'static str, result: DmlResult, fields: Option<&Arc<[Field]>>) 
 /// Binds and optimizes a statement, or takes it from the cache.
 pub(crate) fn prepare(
     engine: &Arc<Engine>,
-    catalog: &Catalog,
+    txn: &Transaction,
     sql: &str,
     parsed: &Parsed,
 ) -> Result<Arc<Prepared>> {
-    if let Some(prepared) = engine.statements.get(sql, catalog.version()) {
+    let plan_version = txn.plan_version();
+    if let Some(prepared) = engine.statements.get_for(sql, plan_version) {
         return Ok(prepared);
     }
+    let catalog: &Catalog = &txn.catalog;
     let system = SystemTables::new(engine, catalog);
     let mut bound = binder::bind(catalog, parsed, &system)?;
-    let cacheable = bound.is_cacheable();
+    let cacheable = bound.is_cacheable() && plan_version.is_some();
     bound.for_each_plan(&mut |plan| {
         let naive = std::mem::replace(plan, empty_plan());
         *plan = optimize(naive, catalog, &**engine);

@@ -11,6 +11,7 @@ use tailwater_views::{ExecContext, Expr};
 
 use crate::catalog::{Index, Relation};
 use crate::error::{Error, Result};
+use crate::index_entry::{index_entry, index_prefix, index_target};
 use crate::txn::{Section, Target, Transaction};
 
 /// Stages rows of one table.
@@ -290,45 +291,4 @@ impl TableWriter {
         )
         .on(self.table.name.to_string())
     }
-}
-
-/// Where entries of an index go.
-pub(crate) fn index_target(index: &Index) -> Target {
-    Target {
-        storage: index.storage,
-        section: Section::State,
-        schema_version: 0,
-    }
-}
-
-/// The encoded parts of a row's entry, and whether one of them is NULL.
-pub(crate) fn index_prefix(
-    index: &Index,
-    row: &[Value],
-    cx: &ExecContext,
-) -> tailwater_views::Result<(Key, bool)> {
-    let mut prefix = Key::new();
-    let mut has_null = false;
-    for part in &index.parts {
-        let value = part.expr.eval(row, cx)?;
-        has_null |= value.is_null();
-        if part.descending {
-            encode_key_desc(&mut prefix, &value);
-        } else {
-            encode_key(&mut prefix, &value);
-        }
-    }
-    Ok((prefix, has_null))
-}
-
-/// A row's entry: its encoded parts, then its key.
-pub(crate) fn index_entry(
-    index: &Index,
-    row: &[Value],
-    key: &Key,
-    cx: &ExecContext,
-) -> tailwater_views::Result<Key> {
-    let (mut entry, _) = index_prefix(index, row, cx)?;
-    entry.extend(key);
-    Ok(entry)
 }

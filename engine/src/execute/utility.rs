@@ -54,7 +54,7 @@ pub(super) fn explain(
         question_marks: parsed.question_marks.clone(),
         source: Arc::clone(&parsed.source),
     };
-    let prepared = prepare(around.engine, &txn.catalog, sql, &inner)?;
+    let prepared = prepare(around.engine, txn, sql, &inner)?;
     let mut text = match &prepared.bound {
         BoundStatement::Query(bound) => explain::explain(&bound.plan, &txn.catalog),
         BoundStatement::Insert(bound) => {

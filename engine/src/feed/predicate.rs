@@ -83,8 +83,9 @@ pub(super) fn bind(
 /// A condition as it stands in a WHERE.
 fn parse(condition: &str) -> Result<sqlparser::ast::Expr> {
     use sqlparser::ast::SetExpr;
-    const BEFORE: &str = "SELECT WHERE ";
-    let parsed = parse_one(&format!("{BEFORE}{condition}")).map_err(|mut error| {
+    // In brackets, and on a line of its own: nothing may follow the condition, and a comment ends with it.
+    const BEFORE: &str = "SELECT 1 WHERE (";
+    let parsed = parse_one(&format!("{BEFORE}{condition}\n)")).map_err(|mut error| {
         error.position = error
             .position
             .map(|place| place.saturating_sub(BEFORE.len()));

@@ -20,7 +20,7 @@ pub(crate) use self::errors::{error_key_prefix, error_target};
 use self::staged_store::StagedStore;
 use crate::catalog::{Catalog, Index, Object, ObjectId, Relation, ViewDefinition};
 use crate::error::{Error, Result};
-use crate::execute::index_entry;
+use crate::index_entry::index_entry;
 use crate::storage::Snapshot;
 use crate::txn::WriteSet;
 

@@ -92,7 +92,12 @@ impl<'v, I: Iterator<Item = (&'v str, &'v Value)>> RowDeserializer<I> {
     }
 
     fn by_position<V: Visitor<'v>>(self, visitor: V) -> Result<V::Value> {
-        visit_elements(OUTER, self.fields.map(|(_, value)| value), self.len, visitor)
+        visit_elements(
+            OUTER,
+            self.fields.map(|(_, value)| value),
+            self.len,
+            visitor,
+        )
     }
 
     fn by_name<V: Visitor<'v>>(self, visitor: V) -> Result<V::Value> {

@@ -90,6 +90,13 @@ impl Transaction {
         self.snapshot.lsn()
     }
 
+    /// The version of the catalog under which plans may be kept and found; `None` once the transaction has changed
+    /// its own catalog: another transaction may come to the same version by other changes.
+    pub(crate) fn plan_version(&self) -> Option<u64> {
+        let version = self.catalog.version();
+        (version == self.catalog_version).then_some(version)
+    }
+
     /// The image statements read: the snapshot under the staged rows.
     pub(crate) fn reader(&self) -> TxnReader {
         match self.mode {

@@ -217,7 +217,9 @@ impl WriteSet {
     /// If the set was made without marks: the caller's error.
     pub(crate) fn rollback_to(&mut self, mark: Mark) {
         self.version += 1;
-        let undo = self.undo.as_mut().expect("a write set that keeps marks");
+        let Some(undo) = &mut self.undo else {
+            unreachable!("marks are taken of write sets that keep them");
+        };
         while undo.len() > mark.0 {
             let Some(step) = undo.pop() else { break };
             let Some(storage) = self.storages.get_mut(&step.storage) else {

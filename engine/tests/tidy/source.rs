@@ -37,7 +37,10 @@ impl Source {
 
 /// Files that the house declares under `#[cfg(test)]`, by their names.
 fn is_test(path: &str) -> bool {
-    path.contains("/tests/") || path.ends_with("/tests.rs") || path.ends_with("/testing.rs")
+    path.contains("/tests/")
+        || ["/tests.rs", "/testing.rs", "/fixture.rs"]
+            .iter()
+            .any(|name| path.ends_with(name))
 }
 
 /// Keeps every newline, so that lines can still be counted.
