@@ -137,11 +137,14 @@ impl Engine {
     /// Begins a transaction.
     ///
     /// # Errors
-    /// When the engine is poisoned and the transaction could write.
+    /// When the database is closed, or the engine is poisoned and the transaction could write.
     pub(crate) fn begin(&self, mode: Mode, principal: &Arc<str>) -> Result<Transaction> {
         let now_us = self.clock.now_us();
         let (snapshot, catalog) = match mode {
-            Mode::ReadOnly => self.visible(),
+            Mode::ReadOnly => {
+                self.check_closed()?;
+                self.visible()
+            }
             Mode::ReadWrite => {
                 self.check_poisoned()?;
                 return Ok(self.begin_locked(&self.sequencer.lock(), principal));
@@ -239,16 +242,23 @@ impl Engine {
         .with_hint("the commit may or may not be there after the database is opened again: look before you retry")
     }
 
+    /// Refuses everything after the database was closed.
+    fn check_closed(&self) -> Result<()> {
+        if !self.closed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Unavailable,
+            sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the database is closed",
+        )
+        .with_hint("open it again; Database::close ends it for every handle"))
+    }
+
     /// Refuses work that needs the log after the log has failed or was closed.
     pub(crate) fn check_poisoned(&self) -> Result<()> {
         match self.poisoned.get() {
-            None if self.closed.load(Ordering::Acquire) => Err(Error::new(
-                ErrorKind::Unavailable,
-                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                "the database is closed",
-            )
-            .with_hint("open it again; Database::close ends it for every handle")),
-            None => Ok(()),
+            None => self.check_closed(),
             Some(why) => Err(Error::new(
                 ErrorKind::Unavailable,
                 sqlstate::IO_ERROR,

@@ -634,4 +634,9 @@ fn a_closed_database_says_so() {
     db.close().unwrap();
     let error = other.exec("INSERT INTO n VALUES (5, 5)", ()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    let error = other.query("SELECT * FROM n", ()).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.sqlstate()),
+        (ErrorKind::Unavailable, "55000")
+    );
 }
