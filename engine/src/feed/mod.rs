@@ -126,6 +126,18 @@ impl FeedStream {
     }
 }
 
+#[cfg(feature = "stream")]
+impl futures_core::Stream for FeedStream {
+    type Item = Result<FeedEvent>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        Self::poll_next(&mut self, context)
+    }
+}
+
 /// Begins to follow a table or view.
 ///
 /// # Errors
