@@ -172,7 +172,10 @@ impl NumberSum {
     }
 
     fn total_decimal(&self) -> BigDecimal {
-        let whole = BigDecimal::from(BigInt::from(self.ints));
+        let whole = match i64::try_from(self.ints) {
+            Ok(small) => BigDecimal::from(small),
+            Err(_) => BigDecimal::from(BigInt::from(self.ints)),
+        };
         match &self.rest {
             None => whole,
             Some(rest) => (whole + &rest.decimal).with_scale(rest.scale_max()),

@@ -61,9 +61,8 @@ pub(crate) fn represent(out: &mut Representation, row: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// The row of a key and a representation.
-pub(crate) fn row_of(key: &[u8], representation: &[u8]) -> Result<Vec<Value>> {
-    let mut row = Vec::new();
+/// Appends the row of a key and a representation.
+pub(crate) fn row_of(key: &[u8], representation: &[u8], row: &mut Vec<Value>) -> Result<()> {
     let mut key = key;
     let mut input = Reader::new(representation);
     while !key.is_empty() {
@@ -75,7 +74,7 @@ pub(crate) fn row_of(key: &[u8], representation: &[u8]) -> Result<Vec<Value>> {
             input.value()?
         });
     }
-    Ok(row)
+    Ok(())
 }
 
 /// Appends the representation of one value, whose end is the end of the bytes.
@@ -125,7 +124,8 @@ mod tests {
         for row in rows {
             let mut representation = vec![9];
             represent(&mut representation, &row).unwrap();
-            let back = row_of(&key_of(&row), &representation).unwrap();
+            let mut back = Vec::new();
+            row_of(&key_of(&row), &representation, &mut back).unwrap();
             assert!(rows_identical(&back, &row), "{row:?} became {back:?}");
         }
     }

@@ -66,26 +66,35 @@ impl GroupState {
         }
     }
 
+    /// The representation of the values that are shown.
+    pub(super) fn shown(&self) -> Option<&Representation> {
+        self.representations
+            .first()
+            .map(|(representation, _)| representation)
+    }
+
     /// The group's row; `None` if it is not shown: no rows (and not the one that always is), or failing ones.
+    /// `known`: the values shown, if they need not be read from the key.
     pub(super) fn row(
         &self,
         key: &[u8],
+        known: Option<&[Value]>,
         calls: &[AggregateCall],
         always: bool,
+        scratch: &mut Vec<Value>,
     ) -> Result<Option<Row>> {
         if self.failing != 0 || (self.rows == 0 && !always) {
             return Ok(None);
         }
-        let shown = self
-            .representations
-            .first()
-            .map_or(&[][..], |(representation, _)| representation);
-        let mut values: Vec<Value> = row_of(key, shown)?;
-        values.reserve_exact(calls.len());
-        for (call, accumulator) in calls.iter().zip(&self.accumulators) {
-            values.push(accumulator.finish(call)?);
+        scratch.clear();
+        match known {
+            Some(values) => scratch.extend_from_slice(values),
+            None => row_of(key, self.shown().map_or(&[], Vec::as_slice), scratch)?,
         }
-        Ok(Some(values.into()))
+        for (call, accumulator) in calls.iter().zip(&self.accumulators) {
+            scratch.push(accumulator.finish(call)?);
+        }
+        Ok(Some(scratch.drain(..).collect()))
     }
 
     /// The state's bytes; `None` for an empty one.

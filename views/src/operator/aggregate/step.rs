@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
 use tailwater_proto::key_codec::encode_key;
 use tailwater_proto::{Key, Row, StorageId, Value};
 
@@ -41,9 +40,23 @@ struct Touched {
     key: Key,
     stored: Option<Arc<[u8]>>,
     row_before: Option<Row>,
+    shown_before: Option<Representation>,
     error_before: Option<RowError>,
     state: GroupState,
     nets: Vec<Net>,
+}
+
+impl Touched {
+    /// The group's row as it is now; its values are those of the row before where the same ones are shown.
+    fn row(&self, spec: Spec<'_>, scratch: &mut Vec<Value>) -> Result<Option<Row>> {
+        let known = self
+            .row_before
+            .as_ref()
+            .filter(|_| self.shown_before.as_ref() == self.state.shown())
+            .and_then(|row| row.get(..spec.group.len()));
+        self.state
+            .row(&self.key, known, spec.calls, spec.always_one, scratch)
+    }
 }
 
 /// The groups touched by this step.
@@ -51,15 +64,27 @@ struct Groups<'d> {
     spec: Spec<'d>,
     touched: Vec<Touched>,
     places: HashMap<Key, usize>,
+    scratch: Vec<Value>,
 }
 
-/// What one row gives to its group.
+/// What one row gives to its group. Reused from row to row.
+#[derive(Default)]
 struct Contribution {
     group: Key,
+    values: Vec<Value>,
     representation: Representation,
     /// `None` where FILTER or NULL leaves the row out.
-    arguments: SmallVec<[Option<Value>; 4]>,
-    failing: Option<RowError>,
+    arguments: Vec<Option<Value>>,
+}
+
+/// Whether a row gives anything.
+enum Outcome {
+    /// It has no group: there is no such row, or its group fails.
+    Nothing,
+    /// It is in its group, whose arguments fail on it.
+    Failing,
+    /// It is in its group.
+    Counted,
 }
 
 /// The change of the groups.
@@ -68,66 +93,63 @@ pub(crate) fn step(input: ZSet, spec: Spec<'_>, step: &mut Stepping<'_>) -> Resu
         spec,
         touched: Vec::new(),
         places: HashMap::new(),
+        scratch: Vec::new(),
     };
     if step.filling && spec.always_one {
         groups.place_of(&Key::new(), step)?;
     }
+    let mut contribution = Contribution::default();
     for Delta { key, before, after } in input {
-        let (before, error_before) = contribution(spec, before, step)?;
-        let (after, error_after) = contribution(spec, after, step)?;
-        step.record_of(ErrorSubject::Input, &key, error_before, error_after);
-        for (contribution, weight) in [(before, -1), (after, 1)] {
-            if let Some(contribution) = contribution {
-                groups.apply(contribution, weight, step)?;
-            }
+        let mut errors = [None, None];
+        for ((row, weight), error) in [(before, -1), (after, 1)].into_iter().zip(&mut errors) {
+            let Some(row) = row else {
+                continue;
+            };
+            let outcome = contribution.eval(spec, &row, error, step)?;
+            groups.apply(&mut contribution, outcome, weight, step)?;
         }
+        let [error_before, error_after] = errors;
+        step.record_of(ErrorSubject::Input, &key, error_before, error_after);
     }
     groups.finish(step)
 }
 
-/// Evaluates one row: what it gives, and the error it has.
-fn contribution(
-    spec: Spec<'_>,
-    row: Option<Row>,
-    step: &Stepping<'_>,
-) -> Result<(Option<Contribution>, Option<RowError>)> {
-    let Some(row) = row else {
-        return Ok((None, None));
-    };
-    let mut contribution = Contribution {
-        group: Key::new(),
-        representation: Representation::new(),
-        arguments: SmallVec::new(),
-        failing: None,
-    };
-    if let Err(error) = step.attempt(group_of(spec.group, &row, &mut contribution, step))? {
-        return Ok((None, Some(error)));
-    }
-    for call in spec.calls {
-        match step.attempt(argument_of(call, &row, step.cx))? {
-            Ok(value) => contribution.arguments.push(value),
-            Err(error) => {
-                contribution.failing = Some(error.clone());
-                return Ok((Some(contribution), Some(error)));
+impl Contribution {
+    /// Evaluates one row, replacing what the last one gave.
+    fn eval(
+        &mut self,
+        spec: Spec<'_>,
+        row: &[Value],
+        error: &mut Option<RowError>,
+        step: &Stepping<'_>,
+    ) -> Result<Outcome> {
+        if let Err(failed) = step.attempt(self.eval_group(spec.group, row, step))? {
+            *error = Some(failed);
+            return Ok(Outcome::Nothing);
+        }
+        self.arguments.clear();
+        for call in spec.calls {
+            match step.attempt(argument_of(call, row, step.cx))? {
+                Ok(value) => self.arguments.push(value),
+                Err(failed) => {
+                    *error = Some(failed);
+                    return Ok(Outcome::Failing);
+                }
             }
         }
+        Ok(Outcome::Counted)
     }
-    Ok((Some(contribution), None))
-}
 
-fn group_of(
-    group: &[Expr],
-    row: &[Value],
-    contribution: &mut Contribution,
-    step: &Stepping<'_>,
-) -> Result<()> {
-    let mut values: SmallVec<[Value; 4]> = SmallVec::new();
-    for expr in group {
-        let value = expr.eval(row, step.cx)?;
-        encode_key(&mut contribution.group, &value);
-        values.push(value);
+    fn eval_group(&mut self, group: &[Expr], row: &[Value], step: &Stepping<'_>) -> Result<()> {
+        self.group.truncate(0);
+        self.values.clear();
+        for expr in group {
+            let value = expr.eval(row, step.cx)?;
+            encode_key(&mut self.group, &value);
+            self.values.push(value);
+        }
+        represent(&mut self.representation, &self.values)
     }
-    represent(&mut contribution.representation, &values)
 }
 
 impl Groups<'_> {
@@ -154,7 +176,7 @@ impl Groups<'_> {
         Ok(place)
     }
 
-    fn read(&self, key: &Key, step: &Stepping<'_>) -> Result<Touched> {
+    fn read(&mut self, key: &Key, step: &Stepping<'_>) -> Result<Touched> {
         let Spec {
             calls,
             state: storage,
@@ -171,7 +193,8 @@ impl Groups<'_> {
         let (row_before, error_before) = if step.filling {
             (None, None)
         } else {
-            match step.attempt(state.row(key, calls, always_one))? {
+            let row = state.row(key, None, calls, always_one, &mut self.scratch);
+            match step.attempt(row)? {
                 Ok(row) => (row, None),
                 Err(error) => (None, Some(error)),
             }
@@ -180,6 +203,7 @@ impl Groups<'_> {
             key: key.clone(),
             stored,
             row_before,
+            shown_before: state.shown().cloned(),
             error_before,
             state,
             nets: Vec::new(),
@@ -188,21 +212,25 @@ impl Groups<'_> {
 
     fn apply(
         &mut self,
-        contribution: Contribution,
+        contribution: &mut Contribution,
+        outcome: Outcome,
         weight: i64,
         step: &Stepping<'_>,
     ) -> Result<()> {
+        if matches!(outcome, Outcome::Nothing) {
+            return Ok(());
+        }
         let place = self.place_of(&contribution.group, step)?;
         let Some(touched) = self.touched.get_mut(place) else {
             return Ok(());
         };
-        if contribution.failing.is_some() {
+        if matches!(outcome, Outcome::Failing) {
             touched.state.failing += weight;
             return Ok(());
         }
         touched.state.count(&contribution.representation, weight);
         let accumulators = touched.state.accumulators.iter_mut();
-        let arguments = contribution.arguments.into_iter();
+        let arguments = contribution.arguments.drain(..);
         for (number, ((call, accumulator), argument)) in
             (0_u8..).zip(self.spec.calls.iter().zip(accumulators).zip(arguments))
         {
@@ -228,13 +256,18 @@ impl Groups<'_> {
             calls,
             state: storage,
             values,
-            always_one,
             ..
         } = self.spec;
-        self.touched.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         let mut output = ZSet::with_capacity(self.touched.len());
-        let mut scratch = Vec::new();
-        for mut touched in self.touched {
+        let mut scratch = Vec::with_capacity(64);
+        // In the order of keys; places are sorted, since groups are large.
+        let mut places: Vec<usize> = (0..self.touched.len()).collect();
+        let key_at = |place: &usize| self.touched.get(*place).map(|touched| &touched.key);
+        places.sort_unstable_by(|a, b| key_at(a).cmp(&key_at(b)));
+        for place in places {
+            let Some(touched) = self.touched.get_mut(place) else {
+                continue;
+            };
             if let Some(values) = values
                 && !touched.nets.is_empty()
             {
@@ -244,10 +277,10 @@ impl Groups<'_> {
             }
             let stored = touched.state.encode(&mut scratch)?;
             if stored != touched.stored {
-                step.store
-                    .put(storage, touched.key.clone(), touched.stored, stored);
+                let before = touched.stored.take();
+                step.store.put(storage, touched.key.clone(), before, stored);
             }
-            let row = touched.state.row(&touched.key, calls, always_one);
+            let row = touched.row(self.spec, &mut self.scratch);
             let (after, error_after) = match step.attempt(row)? {
                 Ok(row) => (row, None),
                 Err(error) => (None, Some(error)),
@@ -255,10 +288,10 @@ impl Groups<'_> {
             step.record_of(
                 ErrorSubject::Output,
                 &touched.key,
-                touched.error_before,
+                touched.error_before.take(),
                 error_after,
             );
-            let before = touched.row_before;
+            let before = touched.row_before.take();
             let changed = match (&before, &after) {
                 (None, None) => false,
                 (Some(before), Some(after)) => !rows_identical(before, after),
@@ -266,7 +299,7 @@ impl Groups<'_> {
             };
             if changed {
                 output.push(Delta {
-                    key: touched.key,
+                    key: std::mem::take(&mut touched.key),
                     before,
                     after,
                 });
