@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tailwater_proto::row_codec::encode_row;
 use tailwater_proto::{ColumnId, Key, KeyRange, StorageId, Value};
 
@@ -335,13 +336,13 @@ fn step_node(
 
 /// What each node has put out, until its last reader takes it.
 struct Outputs {
-    outputs: Vec<ZSet>,
-    readers: Vec<u32>,
+    outputs: SmallVec<[ZSet; 8]>,
+    readers: SmallVec<[u32; 8]>,
 }
 
 impl Outputs {
     fn new(dataflow: &Dataflow) -> Result<Self> {
-        let mut readers = vec![0_u32; dataflow.nodes.len()];
+        let mut readers = SmallVec::from_elem(0_u32, dataflow.nodes.len());
         for (place, node) in dataflow.nodes.iter().enumerate() {
             for input in node.operator.inputs() {
                 match readers.get_mut(input) {
@@ -351,7 +352,7 @@ impl Outputs {
             }
         }
         Ok(Self {
-            outputs: Vec::with_capacity(readers.len()),
+            outputs: SmallVec::with_capacity(readers.len()),
             readers,
         })
     }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tailwater_proto::key_codec::encode_key;
 use tailwater_proto::{Key, Row, StorageId, Value};
 
@@ -71,10 +72,10 @@ struct Groups<'d> {
 #[derive(Default)]
 struct Contribution {
     group: Key,
-    values: Vec<Value>,
+    values: SmallVec<[Value; 4]>,
     representation: Representation,
     /// `None` where FILTER or NULL leaves the row out.
-    arguments: Vec<Option<Value>>,
+    arguments: SmallVec<[Option<Value>; 4]>,
 }
 
 /// Whether a row gives anything.
@@ -91,7 +92,7 @@ enum Outcome {
 pub(crate) fn step(input: ZSet, spec: Spec<'_>, step: &mut Stepping<'_>) -> Result<ZSet> {
     let mut groups = Groups {
         spec,
-        touched: Vec::new(),
+        touched: Vec::with_capacity(input.len().min(GROUPS_UNINDEXED)),
         places: HashMap::new(),
         scratch: Vec::new(),
     };
@@ -261,7 +262,7 @@ impl Groups<'_> {
         let mut output = ZSet::with_capacity(self.touched.len());
         let mut scratch = Vec::with_capacity(64);
         // In the order of keys; places are sorted, since groups are large.
-        let mut places: Vec<usize> = (0..self.touched.len()).collect();
+        let mut places: SmallVec<[usize; 8]> = (0..self.touched.len()).collect();
         let key_at = |place: &usize| self.touched.get(*place).map(|touched| &touched.key);
         places.sort_unstable_by(|a, b| key_at(a).cmp(&key_at(b)));
         for place in places {
