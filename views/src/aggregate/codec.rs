@@ -1,6 +1,6 @@
 //! Bytes of operator state: variable-length integers, zig-zag for signed ones, and length-prefixed values.
 //!
-//! State bytes are persisted (FORMAT.md): the order and meaning of fields change only with an operator's version.
+//! State bytes are persisted (views/FORMAT.md): the order and meaning of fields change only with an operator's version.
 
 use bigdecimal::num_bigint::BigInt;
 use tailwater_proto::value_codec::{decode_value, encode_value};
