@@ -27,6 +27,26 @@ pub use generated::*;
 pub const FILE_DESCRIPTOR_SET: &[u8] =
     include_bytes!(concat!(env!("OUT_DIR"), "/tailwater.v1.bin"));
 
+/// The text of the files above under the paths they import each other by, for other languages' compilers.
+pub const PROTO_FILES: &[(&str, &str)] = &[
+    (
+        "tailwater/v1/value.proto",
+        include_str!("../proto/tailwater/v1/value.proto"),
+    ),
+    (
+        "tailwater/v1/change.proto",
+        include_str!("../proto/tailwater/v1/change.proto"),
+    ),
+    (
+        "tailwater/v1/feed.proto",
+        include_str!("../proto/tailwater/v1/feed.proto"),
+    ),
+    (
+        "tailwater/v1/file.proto",
+        include_str!("../proto/tailwater/v1/file.proto"),
+    ),
+];
+
 impl From<&Datum> for Value {
     fn from(datum: &Datum) -> Self {
         use value::Kind;
