@@ -257,6 +257,14 @@ impl Engine {
 
     /// Refuses work that needs the log after the log has failed or was closed.
     pub(crate) fn check_poisoned(&self) -> Result<()> {
+        if self.settings.read_only {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                sqlstate::READ_ONLY_SQL_TRANSACTION,
+                "the database is open for reading only",
+            )
+            .with_hint("open it without read_only (--readonly) to write; one process at a time can"));
+        }
         match self.poisoned.get() {
             None => self.check_closed(),
             Some(why) => Err(Error::new(

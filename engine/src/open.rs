@@ -136,6 +136,29 @@ impl Builder {
         self
     }
 
+    /// Attaches to the state of the last checkpoint, whoever else has the database open: it takes no lock, reads no
+    /// log and changes nothing; every write is refused with `25006`. Later commits are not seen; when the writer has
+    /// made another checkpoint, statements may fail with `40001`: attach again.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("app.db");
+    /// let db = tailwater::Database::open(&path)?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)", ())?;
+    /// db.checkpoint()?;
+    /// let reader = tailwater::Database::builder().read_only(true).open(&path)?;
+    /// assert_eq!(reader.query("SELECT count(*) FROM t", ())?.scalar::<i64>()?, 1);
+    /// assert_eq!(reader.exec("DELETE FROM t", ()).unwrap_err().sqlstate(), "25006");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.settings.read_only = read_only;
+        self
+    }
+
     /// Opens a database in memory.
     ///
     /// # Errors
@@ -154,6 +177,9 @@ impl Builder {
     /// `55006` if another process has it open, `XX001` if acknowledged data is damaged, `58030` if the system says no.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
         let path = path.as_ref();
+        if self.settings.read_only {
+            return self.attach(path);
+        }
         let started = std::time::Instant::now();
         let vfs = self.vfs.unwrap_or_else(|| Arc::new(OsVfs::new()));
         let clock = self
@@ -256,6 +282,78 @@ impl Builder {
                 .map_err(|error| io(path, error))?;
         }
         Ok(Database::from_engine(engine))
+    }
+
+    /// Opens the storage file as the last checkpoint left it, with an empty log in memory beside it.
+    fn attach(self, path: &Path) -> Result<Database> {
+        let started = std::time::Instant::now();
+        let vfs = self.vfs.unwrap_or_else(|| Arc::new(OsVfs::new()));
+        let storage_path = path.join(file_name::STORAGE);
+        if !vfs
+            .exists(&storage_path)
+            .map_err(|error| io(&storage_path, error))?
+        {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                sqlstate::UNDEFINED_FILE,
+                format!("there is no database in {}", path.display()),
+            )
+            .on(path.display().to_string())
+            .with_hint("check the path; reading only makes no new database"));
+        }
+        let store = Store::open_read_only(vfs, &storage_path, self.settings.store.clone())?;
+        let meta = recovery::read_meta(&store)?.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unavailable,
+                sqlstate::OBJECT_IN_USE,
+                "the database has no checkpoint yet that could be read",
+            )
+            .on(storage_path.display().to_string())
+            .with_hint("wait until its writer has made one: CHECKPOINT, or closing it")
+        })?;
+        let scratch: Arc<dyn Vfs> = Arc::new(MemoryVfs::new());
+        let lock = lock(&*scratch, path)?;
+        let (wal, _) = Wal::recover(
+            Arc::clone(&scratch),
+            &path.join(file_name::LOG),
+            self.settings.wal.clone(),
+            meta.database_id,
+            // What the storage holds is not asked of this log: nothing is ever read from it or written to it.
+            Lsn::ZERO,
+            &mut |_, _| Ok(()),
+            Box::new(|_| {}),
+        )
+        .map_err(log_error)?;
+        let catalog = recovery::load_catalog(&store, meta.next_id)?;
+        let feed = Feed::new(
+            self.settings.feed.clone(),
+            meta.database_id,
+            Arc::clone(&wal) as Arc<dyn tailwater_capture::LogTail>,
+        );
+        let report = RecoveryReport {
+            applied_lsn: store.applied_lsn(),
+            last_lsn: store.tip_lsn(),
+            duration: started.elapsed(),
+            ..RecoveryReport::default()
+        };
+        let engine = Engine::new(Parts {
+            settings: self.settings,
+            clock: self
+                .clock
+                .unwrap_or_else(|| Arc::new(SystemClock::default())),
+            tip: store.tip_lsn(),
+            store: Arc::new(store),
+            wal,
+            feed,
+            commit_time_us: meta.commit_time_us,
+            catalog,
+            recovery: report,
+            database_id: meta.database_id,
+            vfs: scratch,
+            lock,
+            counters: Arc::default(),
+        });
+        Ok(Database::from_engine(Arc::new(engine)))
     }
 }
 

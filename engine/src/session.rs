@@ -216,7 +216,7 @@ impl Session {
             )
             .with_hint("COMMIT or ROLLBACK it first; SAVEPOINT marks a place inside it"));
         }
-        let mode = if modes.read_only == Some(true) {
+        let mode = if modes.read_only == Some(true) || self.engine.settings.read_only {
             Mode::ReadOnly
         } else {
             Mode::ReadWrite

@@ -31,6 +31,8 @@ pub struct Settings {
     pub conflict_retries: u32,
     /// Bytes of row images one transaction may hold. Default: 1 GiB.
     pub transaction_memory_bytes_max: u64,
+    /// Reads the state of the last checkpoint, whoever else has the database open, and writes nothing. Default: false.
+    pub read_only: bool,
 }
 
 impl Default for Settings {
@@ -46,6 +48,7 @@ impl Default for Settings {
             statement_rows_max: u64::MAX,
             conflict_retries: 8,
             transaction_memory_bytes_max: 1 << 30,
+            read_only: false,
         }
     }
 }
