@@ -1,2 +1,49 @@
-//! Placeholder sign, replaced by the first commit of the room.
-fn main() {}
+//! The `tailwater` command: a SQL shell, and the change feed of a view on standard output.
+//!
+//! It opens a database in its own process and talks to it through the embedded API only: what the command can do, a
+//! program can do. It never touches files of a database by itself. `args` says what can be asked for, `shell` runs
+//! statements and scripts, `feed` follows a view.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "this is the program that prints")]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod args;
+mod csv;
+mod dot;
+mod failure;
+mod feed;
+mod interactive;
+mod interrupt;
+mod literal;
+mod names;
+mod open;
+mod output;
+mod progress;
+mod proto_files;
+mod report;
+mod script;
+mod shell;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::{Args, Command, ProtoCommand};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let ended = match &args.command {
+        None => shell::main(&args),
+        Some(Command::Feed(feed)) => feed::main(feed),
+        Some(Command::Proto(ProtoCommand::Export { dir })) => proto_files::export(dir),
+    };
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            report::failure(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

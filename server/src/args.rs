@@ -1,0 +1,191 @@
+//! `Args`: what the command line may say. Every option is one field here; help comes from its comment.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use tailwater::SyncMode;
+
+use crate::output::Mode;
+
+/// An embedded database whose materialised views keep themselves up to date and feed every change of them.
+///
+/// Without a subcommand: reads SQL, interactively on a terminal, else from standard input or -c. Exit code 0: all
+/// went well; 1: a statement failed; 2: wrong usage; 3: --keep-going met failing statements; 130: interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "tailwater", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Args {
+    /// Something else than the shell.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    /// The database: a folder, made if it is not there. Left out: a database in memory.
+    #[arg(value_name = "FILE")]
+    pub(crate) database: Option<PathBuf>,
+
+    /// Run this SQL or dot command and exit; may be given more than once.
+    #[arg(short = 'c', long = "command", value_name = "SQL")]
+    pub(crate) commands: Vec<String>,
+
+    /// Run the SQL of this file and exit; after any -c; may be given more than once.
+    #[arg(short = 'f', long = "file", value_name = "SCRIPT")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// How rows are printed.
+    #[arg(short = 'm', long, value_enum, default_value_t = Mode::Table)]
+    pub(crate) mode: Mode,
+
+    /// Print the names of the columns first (the default of table and csv).
+    #[arg(long, overrides_with = "no_header")]
+    pub(crate) header: bool,
+
+    /// Do not print the names of the columns (the default of list).
+    #[arg(long, overrides_with = "header")]
+    pub(crate) no_header: bool,
+
+    /// What NULL looks like, instead of NULL in tables and nothing elsewhere.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) null_value: Option<String>,
+
+    /// In a script, go on after a statement that fails; the exit code is 3 then.
+    #[arg(short = 'k', long)]
+    pub(crate) keep_going: bool,
+
+    /// Read only, as of the last checkpoint; works while another process has the database open.
+    #[arg(long, conflicts_with = "memory")]
+    pub(crate) readonly: bool,
+
+    /// A database in memory, gone at the end.
+    #[arg(long, conflicts_with = "database")]
+    pub(crate) memory: bool,
+
+    /// When a commit counts as done.
+    #[arg(long, value_enum, default_value_t = Sync::Commit)]
+    pub(crate) sync: Sync,
+}
+
+impl Args {
+    /// Whether names of columns are printed, if the command line says so.
+    pub(crate) fn headers(&self) -> Option<bool> {
+        match (self.header, self.no_header) {
+            (true, _) => Some(true),
+            (false, true) => Some(false),
+            (false, false) => None,
+        }
+    }
+}
+
+/// Something else than the shell.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print the rows of a table or materialised view, then every change of it, exactly once and in order.
+    Feed(FeedArgs),
+    /// The Protobuf side of the database.
+    #[command(subcommand)]
+    Proto(ProtoCommand),
+}
+
+/// Subcommands of `proto`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProtoCommand {
+    /// Write the .proto files of the messages (package tailwater.v1) into a folder.
+    Export {
+        /// The folder; made if it is not there.
+        dir: PathBuf,
+    },
+}
+
+/// Arguments of `feed`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct FeedArgs {
+    /// The database: a folder that is there.
+    #[arg(value_name = "DB")]
+    pub(crate) database: PathBuf,
+
+    /// The table or materialised view to follow.
+    #[arg(value_name = "OBJECT")]
+    pub(crate) object: String,
+
+    /// No snapshot: go on after the message that came with this token.
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) since: Option<String>,
+
+    /// How messages are printed: a line of JSON each, or length-delimited tailwater.v1.FeedFrame messages (with
+    /// `--count 1` a single message without its length, as `protoc --decode` reads it).
+    #[arg(long, value_enum, default_value_t = FeedFormat::Json)]
+    pub(crate) format: FeedFormat,
+
+    /// Stop after so many messages.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+
+    /// Only rows for which this SQL condition is true.
+    #[arg(long = "where", value_name = "SQL")]
+    pub(crate) filter: Option<String>,
+
+    /// No snapshot: only changes from now on.
+    #[arg(long, conflicts_with = "since")]
+    pub(crate) no_snapshot: bool,
+
+    /// Also print a message with a token when nothing selected changed for a while.
+    #[arg(long)]
+    pub(crate) progress: bool,
+
+    /// Meanwhile run the statements of this file (`-`: standard input), each a commit of its own.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) with_sql: Option<PathBuf>,
+
+    /// Stop when everything up to now is printed, instead of waiting for more; with --with-sql, when its last
+    /// statement's changes are.
+    #[arg(long)]
+    pub(crate) no_follow: bool,
+
+    /// When a commit of --with-sql counts as done.
+    #[arg(long, value_enum, default_value_t = Sync::Commit)]
+    pub(crate) sync: Sync,
+}
+
+/// How a feed is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FeedFormat {
+    /// One line of JSON for each message.
+    Json,
+    /// `tailwater.v1.FeedFrame` messages.
+    Proto,
+}
+
+/// When a commit counts as done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sync {
+    /// When it is on the disk.
+    Commit,
+    /// At once; on the disk within 100 ms.
+    Interval,
+    /// At once; on the disk when the system likes.
+    Off,
+}
+
+impl From<Sync> for SyncMode {
+    fn from(sync: Sync) -> Self {
+        match sync {
+            Sync::Commit => Self::Commit,
+            Sync::Interval => Self::Interval(Duration::from_millis(100)),
+            Sync::Off => Self::Off,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+        let args = Args::parse_from(["tailwater", "app.db", "-c", "SELECT 1", "--mode", "json"]);
+        assert!(args.command.is_none() && args.mode == Mode::Json && args.headers().is_none());
+        let args = Args::parse_from(["tailwater", "feed", "app.db", "v", "--since", "t"]);
+        assert!(matches!(args.command, Some(Command::Feed(_))));
+    }
+}

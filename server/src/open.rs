@@ -1,0 +1,33 @@
+//! Opening the database the command line names.
+
+use std::path::Path;
+
+use tailwater::{Database, SyncMode};
+
+use crate::failure::Failure;
+
+/// What may be done with a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everything; nobody else may have it open.
+    Write,
+    /// Reading, as of the last checkpoint, whoever else has it open.
+    Read,
+}
+
+/// Opens a database; without a path, one in memory.
+///
+/// # Errors
+/// When another process has it open, it is damaged, or the system says no.
+pub(crate) fn open(
+    path: Option<&Path>,
+    access: Access,
+    sync: SyncMode,
+) -> Result<Database, Failure> {
+    let builder = Database::builder().sync(sync);
+    Ok(match (path, access) {
+        (None, _) => builder.memory()?,
+        (Some(path), Access::Write) => builder.open(path)?,
+        (Some(path), Access::Read) => builder.read_only(true).open(path)?,
+    })
+}
