@@ -154,6 +154,37 @@ CREATE MATERIALIZED VIEW live AS SELECT s, count(*) AS n FROM kinds GROUP BY s;
 }
 
 #[test]
+fn a_dump_shows_what_alter_made_of_a_table() {
+    let script =
+        "CREATE TABLE t (id INT, a TEXT UNIQUE, d (x INT NOT NULL, ...), PRIMARY KEY (id DESC));
+CREATE INDEX by_a ON t (a);
+CREATE TABLE p (k INT PRIMARY KEY, ...);
+ALTER TABLE t ADD COLUMN b INT DEFAULT 5;
+ALTER TABLE t RENAME COLUMN a TO \"The A\";
+ALTER TABLE t RENAME TO tt;
+ALTER TABLE p ADD COLUMN c TEXT;
+ALTER INDEX by_a RENAME TO by_the_a;
+CREATE MATERIALIZED VIEW v AS SELECT b, count(*) AS n FROM tt GROUP BY b;
+ALTER MATERIALIZED VIEW v RENAME TO w;
+INSERT INTO tt VALUES (1, 'x', {x: 1, y: 2}, 3);
+INSERT INTO p VALUES {k: 1, c: 'c'};
+.dump
+";
+    let dump = run_with(&[], script).ok();
+    assert!(dump.contains("CREATE TABLE tt ("), "{dump}");
+    assert!(
+        dump.contains("CREATE INDEX by_the_a ON tt (\"The A\");"),
+        "{dump}"
+    );
+    assert!(
+        dump.contains("CREATE MATERIALIZED VIEW w (b, n) AS SELECT b"),
+        "{dump}"
+    );
+    let again = run_with(&[], &format!("{dump}.dump\n")).ok();
+    assert_eq!(again, dump);
+}
+
+#[test]
 fn files_are_imported_into_tables() {
     let (dir, db) = database();
     let csv = dir.path().join("people.csv");

@@ -8,6 +8,7 @@ use tailwater_views::expr::CastMode;
 use tailwater_views::{ExecContext, Expr, Reader};
 
 use super::ddl::{add_index, depends, remove_index};
+use super::definition;
 use super::run::{Ran, Surroundings};
 use super::table_writer::TableWriter;
 use crate::catalog::{Check, Index, Object, ObjectName, Relation};
@@ -91,7 +92,31 @@ pub(super) fn alter_table(
             }
         }
     }
+    retell(txn, &name)?;
     Ok(Ran::Count("ALTER TABLE", 0))
+}
+
+/// The statements kept with a table and its indexes make them as they are now.
+fn retell(txn: &mut Transaction, name: &ObjectName) -> Result<()> {
+    let table = super::ddl::table(txn, name)?;
+    let sql = definition::table_sql(&txn.catalog, &table);
+    let mut relation = (*table).clone();
+    relation.sql = sql;
+    let told = txn
+        .catalog
+        .indexes_of(table.id)
+        .filter(|index| !index.sql.is_empty());
+    let indexes: Vec<Index> = told
+        .map(|index| Index {
+            sql: definition::index_sql(&table, index),
+            ..(**index).clone()
+        })
+        .collect();
+    txn.put_object(relation.id, Some(Object::Relation(relation.into())))?;
+    for index in indexes {
+        txn.put_object(index.id, Some(Object::Index(index.into())))?;
+    }
+    Ok(())
 }
 
 /// Runs ALTER VIEW, INDEX or SEQUENCE … RENAME TO.
@@ -116,11 +141,19 @@ pub(super) fn rename(txn: &mut Transaction, rename: &Rename) -> Result<Ran> {
             refuse_dependents(txn, &relation)?;
             let mut relation = (*relation).clone();
             relation.name = to;
+            if let Some(sql) = definition::view_sql(&relation) {
+                relation.sql = sql;
+            }
             Object::Relation(relation.into())
         }
         Object::Index(index) => {
             let mut index = (*index).clone();
             index.name = to;
+            if let Some(Object::Relation(relation)) = txn.catalog.get(index.relation)
+                && !index.sql.is_empty()
+            {
+                index.sql = definition::index_sql(relation, &index);
+            }
             Object::Index(index.into())
         }
         Object::Sequence(sequence) => {

@@ -3,6 +3,7 @@
 
 mod alter;
 mod ddl;
+mod definition;
 mod dml;
 mod document;
 mod load;

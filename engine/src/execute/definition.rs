@@ -1,0 +1,171 @@
+//! The statement that would make a table or an index as it is now: after ALTER the one that made it no longer would.
+
+use std::fmt::Write;
+
+use tailwater_proto::{Path, PathStep, SqlType};
+use tailwater_views::Expr;
+
+use crate::catalog::{Catalog, Column, Index, NestedField, ObjectName, Relation, RelationKind};
+use crate::sql::keywords::is_reserved;
+
+/// CREATE TABLE, constraints included; other indexes have statements of their own.
+pub(super) fn table_sql(catalog: &Catalog, table: &Relation) -> String {
+    let mut items: Vec<String> = table
+        .columns
+        .iter()
+        .filter(|column| !column.hidden && !column.is_rest())
+        .map(column_sql)
+        .collect();
+    if table.row_id().is_none() && !table.primary_key.is_empty() {
+        let parts = table.primary_key.iter();
+        let parts = parts.map(|part| part_sql(table, &part.expr, &part.text, part.descending));
+        items.push(format!(
+            "PRIMARY KEY ({})",
+            parts.collect::<Vec<_>>().join(", ")
+        ));
+    }
+    for index in catalog.indexes_of(table.id) {
+        if index.unique && index.sql.is_empty() && !index.for_maintenance {
+            let name = quoted(&index.name.name);
+            items.push(format!(
+                "CONSTRAINT {name} UNIQUE ({})",
+                index_parts(table, index)
+            ));
+        }
+    }
+    for check in &table.checks {
+        items.push(format!(
+            "CONSTRAINT {} CHECK ({})",
+            quoted(&check.name),
+            check.sql
+        ));
+    }
+    let is_open = table.rest().is_some();
+    if is_open && items.is_empty() {
+        return format!("CREATE TABLE {}", name_sql(&table.name));
+    }
+    if is_open {
+        items.push("...".to_owned());
+    }
+    format!(
+        "CREATE TABLE {} ({})",
+        name_sql(&table.name),
+        items.join(", ")
+    )
+}
+
+/// CREATE INDEX.
+pub(super) fn index_sql(table: &Relation, index: &Index) -> String {
+    let unique = if index.unique { "UNIQUE " } else { "" };
+    format!(
+        "CREATE {unique}INDEX {} ON {} ({})",
+        quoted(&index.name.name),
+        name_sql(&table.name),
+        index_parts(table, index)
+    )
+}
+
+/// CREATE VIEW, plain or materialised.
+pub(super) fn view_sql(view: &Relation) -> Option<String> {
+    let definition = view.view.as_ref()?;
+    let kind = match view.kind {
+        RelationKind::Table => return None,
+        RelationKind::View => "VIEW",
+        RelationKind::MaterializedView => "MATERIALIZED VIEW",
+    };
+    let columns = view.columns.iter().filter(|column| !column.hidden);
+    let names: Vec<String> = columns.map(|column| quoted(&column.name)).collect();
+    let list = match view.rest() {
+        // Names of columns that only the rows know cannot be listed.
+        Some(_) => String::new(),
+        None => format!(" ({})", names.join(", ")),
+    };
+    let options = if definition.reject_errors {
+        " WITH (on_error = 'reject')"
+    } else {
+        ""
+    };
+    let (name, query) = (name_sql(&view.name), &definition.query);
+    Some(format!("CREATE {kind} {name}{list}{options} AS {query}"))
+}
+
+fn index_parts(table: &Relation, index: &Index) -> String {
+    let parts = index.parts.iter();
+    let parts = parts.map(|part| part_sql(table, &part.expr, &part.text, part.descending));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// A part of a key; a column by the name it has now.
+fn part_sql(table: &Relation, expr: &Expr, text: &str, descending: bool) -> String {
+    let column = match expr {
+        Expr::Column(position) => table.columns.get(*position),
+        _ => None,
+    };
+    let mut sql = column.map_or_else(|| text.to_owned(), |column| quoted(&column.name));
+    sql.push_str(if descending { " DESC" } else { "" });
+    sql
+}
+
+fn column_sql(column: &Column) -> String {
+    let mut sql = quoted(&column.name);
+    push_type(&mut sql, &column.ty, &column.nested, &Path(Vec::new()));
+    if column.not_null {
+        sql.push_str(" NOT NULL");
+    }
+    if let Some(default) = &column.default_sql {
+        // Writing to a String does not fail.
+        let _ = write!(sql, " DEFAULT {default}");
+    }
+    sql
+}
+
+/// Appends a type: nothing if undeclared, the fields of a document if they are declared.
+fn push_type(sql: &mut String, ty: &SqlType, nested: &[NestedField], above: &Path) {
+    let below = above.0.len() + 1;
+    let fields: Vec<&NestedField> = nested
+        .iter()
+        .filter(|field| field.path.0.len() == below && field.path.0.starts_with(&above.0))
+        .collect();
+    if fields.is_empty() {
+        if *ty != SqlType::Any {
+            // Writing to a String does not fail.
+            let _ = write!(sql, " {ty}");
+        }
+        return;
+    }
+    let mut items = Vec::with_capacity(fields.len() + 1);
+    for field in &fields {
+        let Some(PathStep::Field(name)) = field.path.0.last() else {
+            continue;
+        };
+        let mut item = quoted(name);
+        push_type(&mut item, &field.ty, nested, &field.path);
+        item.push_str(if field.not_null { " NOT NULL" } else { "" });
+        items.push(item);
+    }
+    if fields.iter().any(|field| field.open) {
+        items.push("...".to_owned());
+    }
+    let _ = write!(sql, " ({})", items.join(", "));
+}
+
+fn quoted(name: &str) -> String {
+    let is_plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && !is_reserved(name);
+    if is_plain {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
+}
+
+fn name_sql(name: &ObjectName) -> String {
+    if name.is_default_schema() {
+        quoted(&name.name)
+    } else {
+        format!("{}.{}", quoted(&name.schema), quoted(&name.name))
+    }
+}
