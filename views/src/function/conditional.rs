@@ -2,12 +2,12 @@
 
 use std::cmp::Ordering;
 
-use tailwater_proto::Value;
+use tailwater_proto::{Value, sqlstate};
 
 use super::Function;
-use super::Kind::{Any, Int4, Same};
+use super::Kind::{Any, Int4, Int8, Same};
 use crate::context::ExecContext;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::new(
@@ -76,7 +76,28 @@ pub(super) static FUNCTIONS: &[Function] = &[
     )
     .variadic()
     .with_nulls(),
+    Function::new(
+        406,
+        &["single_value"],
+        &[Int8, Any],
+        Any,
+        "The value of a subquery that had so many rows: an error if it had several.",
+        ("single_value(1, 'a')", "a"),
+        single_value,
+    )
+    .with_nulls(),
 ];
+
+fn single_value(args: &[Value], _: &ExecContext) -> Result<Value> {
+    match args {
+        [Value::Int(rows), _] if *rows > 1 => Err(Error::row(
+            sqlstate::CARDINALITY_VIOLATION,
+            "more than one row returned by a subquery used as an expression",
+        )),
+        [_, value] => Ok(value.clone()),
+        _ => Ok(Value::Null),
+    }
+}
 
 fn coalesce(args: &[Value], _: &ExecContext) -> Result<Value> {
     let first = args.iter().find(|value| !value.is_null());

@@ -2,7 +2,7 @@
 //! says where the expression stands: what is in scope, whether aggregates and subqueries may stand there.
 
 use sqlparser::ast::{
-    CastKind, CeilFloorKind, DataType, Expr as Sql, Ident, Spanned, TrimWhereField,
+    BinaryOperator, CastKind, CeilFloorKind, DataType, Expr as Sql, Ident, Spanned, TrimWhereField,
 };
 use sqlparser::tokenizer::Span;
 use tailwater_proto::{EcoString, SqlType, sqlstate};
@@ -23,6 +23,9 @@ pub(super) const AGGREGATE: usize = usize::MAX / 4;
 /// Columns from here on stand for values of subqueries.
 pub(super) const SUBQUERY: usize = usize::MAX / 2;
 
+/// Columns from here on are of the query around a subquery.
+pub(super) const OUTER: usize = usize::MAX / 4 * 3;
+
 /// Where an expression stands.
 pub(super) struct Env<'s> {
     pub(super) scope: &'s Scope,
@@ -36,6 +39,8 @@ pub(super) struct Env<'s> {
     pub(super) seen: Vec<(usize, EcoString, Span)>,
     /// Decimal literals are doubles here, as in documents.
     pub(super) dynamic: bool,
+    /// The expression is a condition, where FALSE will do for NULL.
+    pub(super) loose: bool,
     /// Fields of the document being built that later ones may name.
     pub(super) earlier: Vec<(EcoString, Typed)>,
 }
@@ -50,6 +55,7 @@ impl<'s> Env<'s> {
             pending: None,
             seen: Vec::new(),
             dynamic: false,
+            loose: false,
             earlier: Vec::new(),
         }
     }
@@ -58,6 +64,16 @@ impl<'s> Env<'s> {
 impl Binder<'_> {
     /// An expression.
     pub(super) fn expr(&mut self, env: &mut Env<'_>, sql: &Sql) -> SqlResult<Typed> {
+        // only the top of a condition, and IN right there, may take FALSE for NULL
+        env.loose &= matches!(
+            sql,
+            Sql::InSubquery { .. }
+                | Sql::Nested(_)
+                | Sql::BinaryOp {
+                    op: BinaryOperator::And,
+                    ..
+                }
+        );
         match sql {
             Sql::Identifier(ident) => self.name(env, std::slice::from_ref(ident)),
             Sql::CompoundIdentifier(parts) => self.name(env, parts),
@@ -280,17 +296,8 @@ impl Binder<'_> {
             .map(|part| part.value.as_str())
             .collect::<Vec<_>>()
             .join(".");
-        if self
-            .outer
-            .iter()
-            .any(|scope| matches!(scope.resolve(parts), Ok(Some(_))))
-        {
-            return Err(self
-                .unsupported(
-                    format!("a subquery that reads {text} of the query around it"),
-                    span,
-                )
-                .hint("join the tables instead"));
+        if let Some(outer) = self.outer_column(env, parts, &text, span)? {
+            return Ok(outer);
         }
         if let [table, _, ..] = parts
             && env.scope.suggest(parts).is_none()
@@ -318,6 +325,33 @@ impl Binder<'_> {
             }
             None => error,
         })
+    }
+
+    /// A name of the query around: its column, if it may be read here.
+    fn outer_column(
+        &mut self,
+        env: &Env<'_>,
+        parts: &[Ident],
+        text: &str,
+        span: Span,
+    ) -> SqlResult<Option<Typed>> {
+        for (distance, scope) in self.outer.iter().rev().enumerate() {
+            let Ok(Some(resolved)) = scope.resolve(parts) else {
+                continue;
+            };
+            if distance > 0 || !matches!(env.clause, "WHERE" | "SELECT") {
+                return Err(self
+                    .unsupported(
+                        format!("a subquery that reads {text} of the query around it there"),
+                        span,
+                    )
+                    .hint("read it in WHERE of the subquery, or join the tables instead"));
+            }
+            let mut typed = resolved.typed;
+            typed.expr.map_columns(&|column| column + OUTER);
+            return Ok(Some(typed));
+        }
+        Ok(None)
     }
 
     /// CAST and `::`.

@@ -301,6 +301,7 @@ impl Binder<'_> {
             catalog: self.catalog,
             cx: BindContext::of(&parsed, self.cx.system),
             parameters: Vec::new(),
+            parameter_style: None,
             reads: std::mem::take(&mut self.reads),
             cacheable: self.cacheable,
             view_depth: self.view_depth + 1,

@@ -551,7 +551,9 @@ impl Binder<'_> {
                             sqlstate::INVALID_COLUMN_REFERENCE,
                             "there is no unique or exclusion constraint matching the ON CONFLICT \
                              specification",
-                            Span::empty(),
+                            parts
+                                .first()
+                                .map_or(Span::empty(), |part| key_part_sql(part).span()),
                         )
                         .hint("name the columns of the primary key or of a UNIQUE constraint"));
                 }

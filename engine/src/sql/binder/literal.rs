@@ -87,6 +87,7 @@ impl Binder<'_> {
 
     /// `?`, `?1`, `$1`, `$name`, `:name`.
     fn parameter(&mut self, name: &str, span: Span) -> SqlResult<Typed> {
+        self.one_style(name, span)?;
         let place = if name == "?" {
             self.cx.question_marks.binary_search(&span.start).ok()
         } else {
@@ -119,6 +120,25 @@ impl Binder<'_> {
             .get(place)
             .map_or(SqlType::Unknown, |slot| slot.ty.clone());
         Ok(Typed::new(Expr::Parameter(place), ty))
+    }
+
+    /// `?`, `$1` and `$name` number parameters each in its own way.
+    fn one_style(&mut self, name: &str, span: Span) -> SqlResult<()> {
+        let digit = |rest: &str| rest.starts_with(|ch: char| ch.is_ascii_digit());
+        let style = match name {
+            "?" => "?",
+            _ if name.get(1..).is_some_and(digit) => "$1",
+            _ => "$name",
+        };
+        let known = *self.parameter_style.get_or_insert(style);
+        if known == style {
+            return Ok(());
+        }
+        Err(self.error(
+            sqlstate::UNDEFINED_PARAMETER,
+            format!("parameters written as {known} and as {style} cannot be mixed"),
+            span,
+        ))
     }
 
     fn named_parameter(&mut self, name: &str) -> usize {
@@ -186,10 +206,14 @@ impl Binder<'_> {
         env.dynamic = outside;
         let mut elements = elements?;
         if !array.named {
-            // Elements of a document's array need no common type: a parameter is whatever is bound to it.
+            // Elements of a document's array need no common type: a text is a text, a parameter is whatever is
+            // bound to it.
             elements = elements
                 .into_iter()
-                .map(|element| self.settled(element))
+                .map(|element| match &element.expr {
+                    Expr::Literal(literal) if literal.0.is_null() => element,
+                    _ => self.settled(element),
+                })
                 .collect();
         }
         if elements.is_empty() {

@@ -7,6 +7,7 @@ mod access;
 mod aggregate;
 mod change;
 mod cte;
+mod decorrelate;
 mod expr;
 mod from;
 mod function;
@@ -278,6 +279,8 @@ struct Binder<'a> {
     catalog: &'a Catalog,
     cx: BindContext<'a>,
     parameters: Vec<Slot>,
+    /// How parameters are written: `?`, `$1` or `$name`.
+    parameter_style: Option<&'static str>,
     reads: BTreeSet<ObjectId>,
     cacheable: bool,
     /// How many views stand around: their text has no position in the statement.
@@ -298,6 +301,7 @@ impl<'a> Binder<'a> {
             catalog,
             cx,
             parameters: cx.question_marks.iter().map(slot).collect(),
+            parameter_style: None,
             reads: BTreeSet::new(),
             cacheable: true,
             view_depth: 0,
@@ -365,8 +369,3 @@ impl<'a> Binder<'a> {
 fn plan_size(plan: &Plan) -> usize {
     1 + plan.inputs().into_iter().map(plan_size).sum::<usize>()
 }
-
-#[cfg(test)]
-pub(crate) mod fixture;
-#[cfg(test)]
-mod tests;

@@ -51,6 +51,7 @@ impl Binder<'_> {
 
     /// AND and OR, flat.
     fn logic(&mut self, env: &mut Env<'_>, sql: &Sql, op: &Op) -> SqlResult<Typed> {
+        let loose = env.loose && *op == Op::And;
         let mut operands = Vec::new();
         let mut todo = vec![sql];
         while let Some(place) = todo.pop() {
@@ -64,6 +65,7 @@ impl Binder<'_> {
                     todo.push(left);
                 }
                 other => {
+                    env.loose = loose;
                     let typed = self.expr(env, other)?;
                     let word = if *op == Op::And { "AND" } else { "OR" };
                     operands.push(self.truth(typed, word, other.span())?);

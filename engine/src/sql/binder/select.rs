@@ -107,6 +107,7 @@ impl Binder<'_> {
         let mut waiting: Vec<Pending> = Vec::new();
         let mut env = Env::new(scope, "WHERE");
         env.pending = Some(&mut waiting);
+        env.loose = true;
         let mut predicate = self.condition(&mut env, condition)?;
         let (plan, replacements) = attach(plan, waiting);
         replace(&mut predicate, &replacements);
@@ -299,18 +300,14 @@ fn grouped_plan(
     };
     draft.for_each(&mut admit);
     for pending in waiting.iter_mut() {
-        if let Pending::In { value, .. } = pending {
-            admit(value);
-        }
+        pending.for_each_outer(&mut admit);
     }
     if let Some(position) = failed {
         return Err(position);
     }
     draft.for_each(&mut |expr| groups.rewrite(expr));
     for pending in waiting {
-        if let Pending::In { value, .. } = pending {
-            groups.rewrite(value);
-        }
+        pending.for_each_outer(&mut |expr| groups.rewrite(expr));
     }
     let mut fields = groups.fields;
     fields.extend(calls.fields);

@@ -1,13 +1,17 @@
 //! Subqueries inside expressions, as joins: while an expression is bound a subquery is a column to come, then the
-//! plans are joined to the plan beneath. Only what does not read the query around it; never more than one row.
+//! plans are joined to the plan beneath, on keys if they read the query around them. Never more than one row for
+//! an outer row.
 
 use sqlparser::ast::{Expr as Sql, Query, Spanned};
-use tailwater_proto::{SqlType, sqlstate};
+use sqlparser::tokenizer::Span;
+use tailwater_proto::{SqlType, Value, sqlstate};
 use tailwater_views::Expr;
 use tailwater_views::aggregate::{AggregateCall, AggregateFunction};
 use tailwater_views::expr::{CompareOp, TruthTest};
+use tailwater_views::function::resolve;
 use tailwater_views::plan::{Field, Join, JoinKind, JoinStrategy, Plan};
 
+use super::decorrelate::{Key, Pulled, pull, put_outer_rows};
 use super::expr::{Env, SUBQUERY};
 use super::operator::negate;
 use super::{Binder, Bound, Typed};
@@ -15,18 +19,46 @@ use crate::sql::SqlResult;
 
 /// A subquery that waits to be joined.
 #[derive(Clone, Debug)]
-pub(super) enum Pending {
-    /// One value, or NULL without a row.
-    Scalar(Plan),
-    /// Whether there is a row.
-    Exists(Plan),
-    /// Whether the value is among the rows.
-    In {
-        /// Over the plan beneath, as the expression around.
-        value: Expr,
-        /// One column.
-        plan: Plan,
+pub(super) struct Pending {
+    ask: Ask,
+    /// Its columns, then columns of keys.
+    plan: Plan,
+    /// What must be equal between the plan beneath and the subquery.
+    keys: Vec<Key>,
+    /// Over the plan beneath: what the subquery reads of all its rows.
+    domain: Vec<Expr>,
+}
+
+/// What is asked of a subquery.
+#[derive(Clone, Debug)]
+enum Ask {
+    /// Its value, NULL without a row.
+    Scalar {
+        /// What it is where no row has the keys, if not NULL.
+        empty: Option<Expr>,
+        /// Whether no two rows have the same keys.
+        single: bool,
     },
+    /// Whether there is a row.
+    Exists,
+    /// Whether the value is in its first column.
+    In {
+        /// Over the plan beneath.
+        value: Expr,
+        /// FALSE will do for NULL.
+        loose: bool,
+    },
+}
+
+impl Pending {
+    /// Calls `visit` on each expression over the plan beneath.
+    pub(super) fn for_each_outer(&mut self, visit: &mut dyn FnMut(&mut Expr)) {
+        self.keys.iter_mut().for_each(|key| visit(&mut key.outer));
+        self.domain.iter_mut().for_each(&mut *visit);
+        if let Ask::In { value, .. } = &mut self.ask {
+            visit(value);
+        }
+    }
 }
 
 impl Binder<'_> {
@@ -54,6 +86,17 @@ impl Binder<'_> {
     }
 
     fn wait(&mut self, env: &mut Env<'_>, pending: Pending, ty: SqlType) -> Typed {
+        for key in &pending.keys {
+            for position in key.outer.columns() {
+                let columns = env.scope.tables.iter().flat_map(|table| &table.columns);
+                let mut named = columns.filter(|column| column.position == position);
+                let name = named
+                    .next()
+                    .map(|column| column.name.clone())
+                    .unwrap_or_default();
+                env.seen.push((position, name, Span::empty()));
+            }
+        }
         let number = env.pending.as_deref_mut().map_or(0, |waiting| {
             waiting.push(pending);
             waiting.len() - 1
@@ -61,22 +104,41 @@ impl Binder<'_> {
         Typed::new(Expr::Column(SUBQUERY + number), ty)
     }
 
+    /// The plan without columns of the query around it.
+    fn pulled(&mut self, plan: Plan, existence: bool, span: Span) -> SqlResult<Pulled> {
+        pull(plan, existence).ok_or_else(|| {
+            self.unsupported(
+                "a subquery that reads the query around it in this way",
+                span,
+            )
+            .hint("compare with = in its WHERE, or join the tables instead")
+        })
+    }
+
     /// `(SELECT …)` as a value.
     pub(super) fn scalar_subquery(&mut self, env: &mut Env<'_>, query: &Query) -> SqlResult<Typed> {
+        let span = query.span();
         let bound = self.inner_query(env, query, 1)?;
-        if !at_most_one_row(&bound.plan) {
-            return Err(self
-                .unsupported(
-                    "a subquery that may have several rows, as a value",
-                    query.span(),
-                )
-                .hint("add LIMIT 1, or aggregate with min or max"));
-        }
         let ty = bound
             .fields
             .first()
             .map_or(SqlType::Any, |field| field.ty.clone());
-        Ok(self.wait(env, Pending::Scalar(bound.plan), ty))
+        let pulled = self.pulled(bound.plan, false, span)?;
+        let Some(empty) = pulled.over_nothing(0) else {
+            let what = "HAVING in a subquery that reads the query around it";
+            return Err(self.unsupported(what, span));
+        };
+        let ask = Ask::Scalar {
+            empty,
+            single: pulled.one_per_key,
+        };
+        let pending = Pending {
+            ask,
+            plan: pulled.plan,
+            keys: pulled.keys,
+            domain: pulled.domain,
+        };
+        Ok(self.wait(env, pending, ty))
     }
 
     /// EXISTS.
@@ -86,8 +148,20 @@ impl Binder<'_> {
         query: &Query,
         negated: bool,
     ) -> SqlResult<Typed> {
+        let span = query.span();
         let bound = self.inner_query(env, query, 0)?;
-        let exists = self.wait(env, Pending::Exists(bound.plan), SqlType::Bool);
+        let pulled = self.pulled(bound.plan, true, span)?;
+        if pulled.empty.is_some() && !pulled.keys.is_empty() {
+            let what = "EXISTS of an aggregate that reads the query around it";
+            return Err(self.unsupported(what, span));
+        }
+        let pending = Pending {
+            ask: Ask::Exists,
+            plan: pulled.plan,
+            keys: pulled.keys,
+            domain: pulled.domain,
+        };
+        let exists = self.wait(env, pending, SqlType::Bool);
         Ok(if negated { negate(exists.expr) } else { exists })
     }
 
@@ -99,6 +173,7 @@ impl Binder<'_> {
         query: &Query,
         negated: bool,
     ) -> SqlResult<Typed> {
+        let loose = std::mem::take(&mut env.loose) && !negated;
         let span = expr.span();
         if matches!(expr, Sql::Tuple(_)) {
             return Err(self.unsupported("IN with rows and a subquery", span));
@@ -109,25 +184,40 @@ impl Binder<'_> {
             .fields
             .first()
             .map_or(SqlType::Any, |field| field.ty.clone());
+        let pulled = self.pulled(bound.plan, false, span)?;
+        if pulled.empty.is_some() && !pulled.keys.is_empty() {
+            let what = "IN of an aggregate that reads the query around it";
+            return Err(self.unsupported(what, span));
+        }
         // the comparison brings both to one type; its sides are what is joined
         let column = Typed::new(Expr::Column(0), ty);
         let compared = self.compare(value, CompareOp::Equal, column, span)?;
         let Expr::Compare { left, right, .. } = compared.expr else {
             return Err(self.unsupported("this IN", span));
         };
-        let field = Field {
-            name: "value".into(),
-            ty: SqlType::Any,
-            spread: false,
-        };
-        let plan = Plan::Project {
-            input: Box::new(bound.plan),
-            exprs: vec![*right],
-            fields: vec![field],
-        };
+        let mut exprs = vec![*right];
+        exprs.extend(pulled.keys.iter().map(|key| Expr::Column(key.column)));
+        let keys = pulled.keys.into_iter().enumerate();
+        let keys = keys
+            .map(|(number, key)| Key {
+                column: number + 1,
+                ..key
+            })
+            .collect();
+        let plan = project(pulled.plan, exprs);
         self.spend(&plan)?;
         self.spend(&plan)?;
-        let found = self.wait(env, Pending::In { value: *left, plan }, SqlType::Bool);
+        let ask = Ask::In {
+            value: *left,
+            loose,
+        };
+        let pending = Pending {
+            ask,
+            plan,
+            keys,
+            domain: pulled.domain,
+        };
+        let found = self.wait(env, pending, SqlType::Bool);
         Ok(if negated { negate(found.expr) } else { found })
     }
 }
@@ -135,66 +225,149 @@ impl Binder<'_> {
 /// Joins waiting subqueries to a plan; returns for each the expression it stands for.
 pub(super) fn attach(mut plan: Plan, waiting: Vec<Pending>) -> (Plan, Vec<Expr>) {
     let mut replacements: Vec<Expr> = Vec::with_capacity(waiting.len());
-    for pending in waiting {
-        let width = plan.fields().len();
-        let value = match pending {
-            Pending::Scalar(inner) => {
-                plan = join(JoinKind::Left, plan, inner, Vec::new());
-                Expr::Column(width)
-            }
-            Pending::Exists(inner) => {
-                let counted = count(limit_one(inner), None);
-                plan = join(JoinKind::Inner, plan, counted, Vec::new());
-                compare(CompareOp::Greater, Expr::Column(width), Expr::literal(0))
-            }
-            Pending::In {
-                mut value,
-                plan: inner,
-            } => {
-                replace(&mut value, &replacements);
-                let column = Expr::Column(0);
-                let totals = count(inner.clone(), Some(column.clone()));
-                let known = Plan::Filter {
-                    predicate: test(TruthTest::NotNull, column.clone()),
-                    input: Box::new(inner),
-                };
-                let once = Plan::Distinct {
-                    input: Box::new(known),
-                };
-                plan = join(JoinKind::Left, plan, once, vec![(value.clone(), column)]);
-                plan = join(JoinKind::Inner, plan, totals, Vec::new());
-                is_member(value, width)
-            }
-        };
+    for mut pending in waiting {
+        pending.for_each_outer(&mut |expr| replace(expr, &replacements));
+        let (joined, value) = attach_one(plan, pending);
+        plan = joined;
         replacements.push(value);
     }
     (plan, replacements)
 }
 
-/// Membership from what was joined at `width`: the match, how many rows there are, how many of them not NULL.
-fn is_member(value: Expr, width: usize) -> Expr {
-    let (found, rows, known) = (
-        Expr::Column(width),
-        Expr::Column(width + 1),
-        Expr::Column(width + 2),
-    );
+fn attach_one(plan: Plan, pending: Pending) -> (Plan, Expr) {
+    let width = plan.fields().len();
+    let Pending {
+        ask,
+        plan: mut inner,
+        keys,
+        domain,
+    } = pending;
+    if !domain.is_empty() {
+        put_outer_rows(&mut inner, &plan, &domain);
+    }
+    let columns: Vec<Expr> = keys.iter().map(|key| Expr::Column(key.column)).collect();
+    let count = keys.len();
+    let value_at = |place: usize| Expr::Column(width + count + place);
+    match ask {
+        Ask::Scalar {
+            empty,
+            single: true,
+        } => {
+            let mut exprs = columns;
+            exprs.extend([Expr::Column(0), Expr::literal(true)]);
+            let plan = join(JoinKind::Left, plan, project(inner, exprs), on_first(keys));
+            let value = match empty {
+                Some(empty) if count > 0 => Expr::Case {
+                    branches: vec![(test(TruthTest::Null, value_at(1)), empty)],
+                    otherwise: Some(Box::new(value_at(0))),
+                },
+                _ => value_at(0),
+            };
+            (plan, value)
+        }
+        Ask::Scalar { single: false, .. } => {
+            let value = Some(Expr::Column(0));
+            let calls = vec![
+                call(AggregateFunction::Count, None),
+                call(AggregateFunction::Min, value),
+            ];
+            let inner = aggregate(inner, columns, calls);
+            let plan = join(JoinKind::Left, plan, inner, on_first(keys));
+            (plan, single_value(value_at(0), value_at(1)))
+        }
+        Ask::Exists => {
+            let mut exprs = columns;
+            exprs.push(Expr::literal(true));
+            let once = Plan::Distinct {
+                input: Box::new(project(inner, exprs)),
+            };
+            let plan = join(JoinKind::Left, plan, once, on_first(keys));
+            (plan, test(TruthTest::NotNull, value_at(0)))
+        }
+        Ask::In { value, loose } => attach_in(plan, inner, value, keys, loose),
+    }
+}
+
+/// Equalities with the first columns of a plan.
+fn on_first(keys: Vec<Key>) -> Vec<(Expr, Expr)> {
+    let keys = keys.into_iter().enumerate();
+    equalities(keys.map(|(column, key)| Key { column, ..key }).collect())
+}
+
+/// Keys as equalities of a join. Those where NULL equals NULL are compared as arrays, whose elements may be NULL.
+fn equalities(keys: Vec<Key>) -> Vec<(Expr, Expr)> {
+    let (same, equal): (Vec<Key>, Vec<Key>) = keys.into_iter().partition(|key| key.same);
+    let mut all: Vec<(Expr, Expr)> = equal
+        .into_iter()
+        .map(|key| (key.outer, Expr::Column(key.column)))
+        .collect();
+    if !same.is_empty() {
+        let columns = same.iter().map(|key| Expr::Column(key.column)).collect();
+        let outer = same.into_iter().map(|key| key.outer).collect();
+        all.push((Expr::Array(outer), Expr::Array(columns)));
+    }
+    all
+}
+
+fn attach_in(plan: Plan, inner: Plan, value: Expr, keys: Vec<Key>, loose: bool) -> (Plan, Expr) {
+    let width = plan.fields().len();
+    let count = keys.len();
+    let known = Plan::Filter {
+        predicate: test(TruthTest::NotNull, Expr::Column(0)),
+        input: Box::new(inner.clone()),
+    };
+    let once = Plan::Distinct {
+        input: Box::new(known),
+    };
+    let mut equal = vec![(value.clone(), Expr::Column(0))];
+    equal.extend(equalities(keys.clone()));
+    let plan = join(JoinKind::Left, plan, once, equal);
+    let found = test(TruthTest::NotNull, Expr::Column(width));
+    if loose {
+        return (plan, found);
+    }
+    let columns = keys.iter().map(|key| Expr::Column(key.column)).collect();
+    let calls = vec![
+        call(AggregateFunction::Count, None),
+        call(AggregateFunction::Count, Some(Expr::Column(0))),
+    ];
+    let totals = aggregate(inner, columns, calls);
+    let at = plan.fields().len() + count;
+    let plan = join(JoinKind::Left, plan, totals, on_first(keys));
+    (
+        plan,
+        is_member(value, found, Expr::Column(at), Expr::Column(at + 1)),
+    )
+}
+
+/// Membership, from whether there is a match, how many rows there are, and how many of them not NULL.
+fn is_member(value: Expr, found: Expr, rows: Expr, known: Expr) -> Expr {
+    let none = Expr::Or(vec![
+        test(TruthTest::Null, rows.clone()),
+        compare(CompareOp::Equal, rows.clone(), Expr::literal(0)),
+    ]);
     Expr::Case {
         branches: vec![
-            (
-                compare(CompareOp::Equal, rows.clone(), Expr::literal(0)),
-                Expr::literal(false),
-            ),
-            (test(TruthTest::NotNull, found), Expr::literal(true)),
-            (
-                test(TruthTest::Null, value),
-                Expr::literal(tailwater_proto::Value::Null),
-            ),
+            (none, Expr::literal(false)),
+            (found, Expr::literal(true)),
+            (test(TruthTest::Null, value), Expr::literal(Value::Null)),
             (
                 compare(CompareOp::Less, known, rows),
-                Expr::literal(tailwater_proto::Value::Null),
+                Expr::literal(Value::Null),
             ),
         ],
         otherwise: Some(Box::new(Expr::literal(false))),
+    }
+}
+
+/// The value of so many rows: an error if there are several.
+fn single_value(rows: Expr, value: Expr) -> Expr {
+    match resolve("single_value", &[SqlType::Int8, SqlType::Any]) {
+        Ok(resolved) => Expr::Call {
+            function: resolved.function.id,
+            args: vec![rows, value],
+        },
+        Err(_) => value,
     }
 }
 
@@ -238,58 +411,40 @@ fn test(test: TruthTest, expr: Expr) -> Expr {
     }
 }
 
-fn limit_one(plan: Plan) -> Plan {
-    Plan::Limit {
-        input: Box::new(plan),
-        limit: Some(Expr::literal(1)),
-        offset: None,
-    }
-}
-
-/// How many rows, and how many of them have a value.
-fn count(plan: Plan, value: Option<Expr>) -> Plan {
-    let call = |argument: Option<Expr>| AggregateCall {
-        function: AggregateFunction::Count,
+fn call(function: AggregateFunction, argument: Option<Expr>) -> AggregateCall {
+    AggregateCall {
+        function,
         argument,
         argument_type: SqlType::Any,
         distinct: false,
         filter: None,
-    };
-    let field = |name: &str| Field {
-        name: name.into(),
-        ty: SqlType::Int8,
-        spread: false,
-    };
-    let mut calls = vec![call(None)];
-    let mut fields = vec![field("rows")];
-    if value.is_some() {
-        calls.push(call(value));
-        fields.push(field("known"));
     }
-    Plan::Aggregate {
-        input: Box::new(plan),
-        group: Vec::new(),
-        calls,
+}
+
+fn field(name: &str) -> Field {
+    Field {
+        name: name.into(),
+        ty: SqlType::Any,
+        spread: false,
+    }
+}
+
+fn project(input: Plan, exprs: Vec<Expr>) -> Plan {
+    let fields = exprs.iter().map(|_| field("value")).collect();
+    Plan::Project {
+        input: Box::new(input),
+        exprs,
         fields,
     }
 }
 
-/// Whether a plan cannot have a second row.
-fn at_most_one_row(plan: &Plan) -> bool {
-    match plan {
-        Plan::Values { rows, .. } => rows.len() <= 1,
-        Plan::Aggregate { group, .. } => group.is_empty(),
-        Plan::Limit {
-            limit: Some(Expr::Literal(limit)),
-            input,
-            ..
-        } => limit.0.as_int().is_some_and(|limit| limit <= 1) || at_most_one_row(input),
-        Plan::Filter { input, .. }
-        | Plan::Project { input, .. }
-        | Plan::Distinct { input }
-        | Plan::Sort { input, .. }
-        | Plan::Limit { input, .. } => at_most_one_row(input),
-        Plan::Join(join) => at_most_one_row(&join.left) && at_most_one_row(&join.right),
-        Plan::Scan(_) | Plan::UnionAll { .. } => false,
+fn aggregate(input: Plan, group: Vec<Expr>, calls: Vec<AggregateCall>) -> Plan {
+    let mut fields: Vec<Field> = group.iter().map(|_| field("key")).collect();
+    fields.extend(calls.iter().map(|_| field("value")));
+    Plan::Aggregate {
+        input: Box::new(input),
+        group,
+        calls,
+        fields,
     }
 }

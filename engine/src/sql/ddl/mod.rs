@@ -33,6 +33,3 @@ fn unsupported(what: impl std::fmt::Display, span: Span) -> SqlError {
     let state = super::error::sqlstate::FEATURE_NOT_SUPPORTED;
     error(state, format!("{what} is not supported"), span)
 }
-
-#[cfg(test)]
-mod tests;

@@ -229,7 +229,7 @@ fn row_id() -> Column {
 fn rest() -> Column {
     Column {
         id: ColumnId::REST,
-        name: "...".into(),
+        name: "doc".into(),
         ty: SqlType::Document,
         not_null: true,
         default: None,

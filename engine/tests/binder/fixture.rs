@@ -2,14 +2,15 @@
 
 use std::fmt::Write;
 
-use crate::catalog::{Catalog, Object};
-use crate::explain::{explain, expr_text};
-use crate::sql::bound::{BoundStatement, InsertSource, OnConflict};
-use crate::sql::ddl;
-use crate::sql::statement::Statement;
-use crate::sql::{SqlError, SqlResult, parse_one, parse_script};
+use expect_test::Expect;
 
-use super::{NoSystemRelations, bind};
+use tailwater::catalog::{Catalog, Object};
+use tailwater::explain::{explain, expr_text};
+use tailwater::sql::binder::{NoSystemRelations, bind};
+use tailwater::sql::bound::{BoundStatement, InsertSource, OnConflict};
+use tailwater::sql::ddl;
+use tailwater::sql::statement::Statement;
+use tailwater::sql::{SqlError, SqlResult, parse_one, parse_script};
 
 /// The mission's tables as they stand, and some of every kind.
 pub(crate) const TABLES: &str = "
@@ -130,7 +131,8 @@ fn describe(catalog: &Catalog, bound: &BoundStatement) -> String {
                     }
                 }
                 other => {
-                    let _ = writeln!(text, "on conflict {other:?}");
+                    let line = if text.ends_with('\n') { "" } else { "\n" };
+                    let _ = writeln!(text, "{line}on conflict {other:?}");
                 }
             }
             returning(&mut text, insert.returning.as_ref(), &layout(&insert.table));
@@ -147,6 +149,9 @@ fn describe(catalog: &Catalog, bound: &BoundStatement) -> String {
             returning(&mut text, delete.returning.as_ref(), &layout(&delete.table));
         }
     }
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
     let parameters: Vec<String> = bound
         .parameters()
         .iter()
@@ -162,7 +167,7 @@ fn names(fields: &[tailwater_views::Field]) -> Vec<String> {
     fields.iter().map(|field| field.name.to_string()).collect()
 }
 
-fn layout(table: &crate::catalog::Relation) -> Vec<String> {
+fn layout(table: &tailwater::catalog::Relation) -> Vec<String> {
     table
         .columns
         .iter()
@@ -170,7 +175,7 @@ fn layout(table: &crate::catalog::Relation) -> Vec<String> {
         .collect()
 }
 
-fn assignment(set: &crate::sql::bound::Assignment, columns: &[String]) -> String {
+fn assignment(set: &tailwater::sql::bound::Assignment, columns: &[String]) -> String {
     let below = set.path.to_string();
     let dot = if below.is_empty() || below.starts_with('[') {
         ""
@@ -186,7 +191,7 @@ fn assignment(set: &crate::sql::bound::Assignment, columns: &[String]) -> String
 
 fn returning(
     text: &mut String,
-    returning: Option<&crate::sql::bound::Returning>,
+    returning: Option<&tailwater::sql::bound::Returning>,
     columns: &[String],
 ) {
     if let Some(returning) = returning {
@@ -196,6 +201,25 @@ fn returning(
             .zip(returning.fields.iter())
             .map(|(expr, field)| format!("{} = {}", field.name, expr_text(expr, columns)))
             .collect();
-        let _ = writeln!(text, "returning {}", all.join(", "));
+        let line = if text.ends_with('\n') { "" } else { "\n" };
+        let _ = writeln!(text, "{line}returning {}", all.join(", "));
     }
+}
+
+/// Binds each line and compares.
+pub(crate) fn check(cases: &str, expected: Expect) {
+    let catalog = catalog();
+    let mut out = String::new();
+    for sql in cases
+        .trim()
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
+        out.push_str(&format!(
+            "-- {sql}\n{}\n",
+            bound_text(&catalog, sql).trim_end()
+        ));
+    }
+    expected.assert_eq(&out);
 }

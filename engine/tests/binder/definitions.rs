@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use expect_test::{Expect, expect};
 
-use crate::catalog::{Catalog, Object};
-use crate::explain::expr_text;
-use crate::sql::binder::fixture::{TABLES, define};
+use crate::fixture::{TABLES, define};
+use tailwater::catalog::{Catalog, Object};
+use tailwater::explain::expr_text;
 
 fn describe(catalog: &Catalog, skip: usize) -> String {
     let mut out = String::new();
@@ -141,7 +141,7 @@ fn the_missions_tables() {
           b unique
         table docs
           4294967295 rowid bigint not null hidden
-          0 ... document not null
+          0 doc document not null
           key rowid = rowid
         table part
           1 id integer not null
@@ -149,7 +149,7 @@ fn the_missions_tables() {
             name text not null open
             tags integer[] open
           3 user text
-          0 ... document not null
+          0 doc document not null
           key id = id
         index part_name
           owner.name
@@ -212,7 +212,7 @@ CREATE TEMP TABLE x (a INT)
                 b document
                 b.c integer not null open
                 d text
-              0 ... document not null
+              0 doc document not null
               key a.b.c = a.b.c desc
               check x_check: a.d <> 'x'
             index x_a_d_key
@@ -238,7 +238,7 @@ CREATE TEMP TABLE x (a INT)
               1 id integer
               2 owner document
               3 user text
-              0 ... document not null
+              0 doc document not null
               key rowid = rowid
             -- CREATE TABLE x (a INT, a TEXT)
             column "a" specified more than once (42701) at byte 23
