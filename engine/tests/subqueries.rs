@@ -148,3 +148,49 @@ fn a_second_row_of_a_value_is_an_error() {
         .unwrap_err();
     assert_eq!(error.sqlstate(), "21000", "{error}");
 }
+
+#[test]
+fn views_hold_conditions_on_other_tables() {
+    let db = Database::memory().unwrap();
+    db.exec("CREATE TABLE t (id INT PRIMARY KEY, a INT)", ())
+        .unwrap();
+    db.exec("CREATE TABLE u (x INT PRIMARY KEY, y INT)", ())
+        .unwrap();
+    for (view, condition) in [
+        ("v_in", "a IN (SELECT x FROM u)"),
+        (
+            "v_exists",
+            "EXISTS (SELECT 1 FROM u WHERE u.x = t.a AND u.y > 1)",
+        ),
+        ("v_value", "a = (SELECT max(x) FROM u)"),
+    ] {
+        let sql = format!("CREATE MATERIALIZED VIEW {view} AS SELECT id FROM t WHERE {condition}");
+        db.exec(&sql, ())
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+    let check = || {
+        for (view, condition) in [
+            ("v_in", "a IN (SELECT x FROM u)"),
+            (
+                "v_exists",
+                "EXISTS (SELECT 1 FROM u WHERE u.x = t.a AND u.y > 1)",
+            ),
+            ("v_value", "a = (SELECT max(x) FROM u)"),
+        ] {
+            let kept = values(&db, &format!("SELECT id FROM {view} ORDER BY id"));
+            let query = format!("SELECT id FROM t WHERE {condition} ORDER BY id");
+            assert_eq!(kept, values(&db, &query), "{view}");
+        }
+    };
+    for sql in [
+        "INSERT INTO t VALUES (1, 1), (2, 2), (3, NULL), (4, 2)",
+        "INSERT INTO u VALUES (2, 1), (5, 5)",
+        "UPDATE u SET y = 2 WHERE x = 2",
+        "UPDATE t SET a = 5 WHERE id = 1",
+        "DELETE FROM u WHERE x = 5",
+        "DELETE FROM u",
+    ] {
+        db.exec(sql, ()).unwrap();
+        check();
+    }
+}

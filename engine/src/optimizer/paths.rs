@@ -239,6 +239,7 @@ fn plan_join(join: Join, wanted: &Wanted, cx: &Context<'_>) -> Planned {
     let right = run(join.right.clone(), cx);
     let (of_left, of_right) = (estimate(&left.plan, cx), estimate(&right, cx));
 
+    let (planned_left, planned_right) = (left.plan.clone(), right.clone());
     let mut best = Join {
         left: left.plan,
         right,
@@ -261,9 +262,10 @@ fn plan_join(join: Join, wanted: &Wanted, cx: &Context<'_>) -> Planned {
     }
     if join.kind == JoinKind::Inner && !ordered {
         let turned = turn(&join);
+        // The sides as planned above: planning them anew would double the work with each join below.
         let base = Join {
-            left: run(join.right.clone(), cx),
-            right: run(join.left.clone(), cx),
+            left: planned_right,
+            right: planned_left,
             strategy: JoinStrategy::Hash,
             ..turned.clone()
         };

@@ -450,7 +450,7 @@ SELECT a FROM t WHERE EXISTS (SELECT 1 FROM u WHERE EXISTS (SELECT 1 FROM user W
             -- SELECT (SELECT max(a) FROM t), a FROM u
             → max integer, a integer
             Project  (max(t.a), u.a)
-              Nested Loop Left Join
+              Nested Loop
                 Seq Scan on u
                 Project  (max(t.a), TRUE)
                   Project  (max(t.a))
@@ -493,7 +493,7 @@ SELECT a FROM t WHERE EXISTS (SELECT 1 FROM u WHERE EXISTS (SELECT 1 FROM user W
             → b text, count bigint
             Project  (t.b, count(*))
               Filter  (count(*) > min(u.a))
-                Nested Loop Left Join
+                Nested Loop
                   Aggregate  (count(*))  group by (t.b)
                     Seq Scan on t
                   Project  (min(u.a), TRUE)

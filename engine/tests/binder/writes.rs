@@ -103,7 +103,7 @@ UPDATE t SET a = 'x' FROM u
               g = default
             Append
               Project  (max(a), 'x')
-                Nested Loop Left Join
+                Nested Loop
                   Result  (1 row)
                   Project  (max(a), TRUE)
                     Project  (max(a))

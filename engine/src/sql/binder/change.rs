@@ -8,12 +8,12 @@ use tailwater_proto::{Path, PathStep, SqlType, Value, sqlstate};
 use tailwater_views::Expr;
 use tailwater_views::plan::{JoinKind, Plan};
 
-use super::Binder;
 use super::expr::Env;
 use super::from::scan;
 use super::names::fold;
 use super::scope::{Scope, Table, nested_type};
 use super::subquery::join;
+use super::{Binder, check_depth};
 use crate::catalog::Relation;
 use crate::sql::SqlResult;
 use crate::sql::bound::{Assignment, BoundDelete, BoundUpdate};
@@ -38,6 +38,7 @@ impl Binder<'_> {
                 Ok(layout_only(filtered, &table))
             }
         })?;
+        check_depth(&scan)?;
         let assignments = self.assignments(&update.assignments, &update.unset, &table, &scope)?;
         let returning =
             self.returning(update.returning.as_deref(), &table, update.alias.as_ref())?;
@@ -59,6 +60,7 @@ impl Binder<'_> {
         let scan = self.with_ctes(delete.with.as_ref(), |binder| {
             binder.deleted(delete, &table)
         })?;
+        check_depth(&scan)?;
         let returning =
             self.returning(delete.returning.as_deref(), &table, delete.alias.as_ref())?;
         let (reads, parameters, cacheable) = self.finish();

@@ -490,6 +490,22 @@ pub(super) fn at_most_one_row(plan: &Plan) -> bool {
     }
 }
 
+/// Whether a plan has one row, whatever its inputs hold.
+pub(super) fn exactly_one_row(plan: &Plan) -> bool {
+    match plan {
+        Plan::Values { rows, .. } => rows.len() == 1,
+        Plan::Aggregate { group, .. } => group.is_empty(),
+        Plan::Project { input, .. } | Plan::Distinct { input } | Plan::Sort { input, .. } => {
+            exactly_one_row(input)
+        }
+        Plan::Filter { .. }
+        | Plan::Limit { .. }
+        | Plan::Join(_)
+        | Plan::Scan(_)
+        | Plan::UnionAll { .. } => false,
+    }
+}
+
 /// Whether an expression reads the outer row.
 fn has_outer(expr: &Expr) -> bool {
     let mut found = false;

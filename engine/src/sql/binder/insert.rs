@@ -14,7 +14,7 @@ use super::from::unit;
 use super::names::{fold, nearest, object_name};
 use super::scope::{Scope, Table};
 use super::subquery::{attach, replace};
-use super::{Binder, Bound, Typed};
+use super::{Binder, Bound, Typed, check_depth};
 use crate::catalog::{Object, Relation};
 use crate::sql::SqlResult;
 use crate::sql::bound::{BoundInsert, InsertSource, OnConflict};
@@ -45,6 +45,9 @@ impl Binder<'_> {
         let table = self.written(&insert.table, "insert into")?;
         let source =
             self.with_ctes(insert.with.as_ref(), |binder| binder.source(insert, &table))?;
+        if let InsertSource::Rows { plan, .. } = &source {
+            check_depth(plan)?;
+        }
         let conflict = match &insert.on_conflict {
             None => OnConflict::Error,
             Some(conflict) => self.conflict(conflict, insert, &table)?,

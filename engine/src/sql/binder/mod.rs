@@ -119,6 +119,7 @@ pub fn bind(
 pub fn bind_query(catalog: &Catalog, query: &Query, cx: &BindContext<'_>) -> SqlResult<BoundQuery> {
     let mut binder = Binder::new(catalog, *cx);
     let bound = binder.query(query)?;
+    check_depth(&bound.plan)?;
     let fields: Vec<Field> = bound.fields.into_iter().map(settle_field).collect();
     let (reads, parameters, cacheable) = binder.finish();
     Ok(BoundQuery {
@@ -173,6 +174,7 @@ pub fn bind_delete(
 pub fn bind_view(catalog: &Catalog, query: &Query, cx: &BindContext<'_>) -> SqlResult<BoundView> {
     let mut binder = Binder::new(catalog, *cx);
     let (bound, order) = binder.view_query(query)?;
+    check_depth(&bound.plan)?;
     let fields = bound.fields.into_iter().map(settle_field).collect();
     let (reads, parameters, _) = binder.finish();
     if !parameters.is_empty() {
@@ -364,6 +366,30 @@ impl<'a> Binder<'a> {
         }
         Ok(())
     }
+}
+
+/// How deep a plan may be: it is walked by recursion all its life.
+const PLAN_DEPTH_MAX: usize = 120;
+
+/// Refuses a plan that is deeper than stacks allow.
+fn check_depth(plan: &Plan) -> SqlResult<()> {
+    if plan_depth(plan) <= PLAN_DEPTH_MAX {
+        return Ok(());
+    }
+    Err(SqlError::new(
+        sqlstate::STATEMENT_TOO_COMPLEX,
+        format!("the statement makes a plan more than {PLAN_DEPTH_MAX} steps deep"),
+    )
+    .hint("put intermediate results into tables or materialized views"))
+}
+
+fn plan_depth(plan: &Plan) -> usize {
+    1 + plan
+        .inputs()
+        .into_iter()
+        .map(plan_depth)
+        .max()
+        .unwrap_or_default()
 }
 
 fn plan_size(plan: &Plan) -> usize {

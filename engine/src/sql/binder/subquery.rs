@@ -11,7 +11,7 @@ use tailwater_views::expr::{CompareOp, TruthTest};
 use tailwater_views::function::resolve;
 use tailwater_views::plan::{Field, Join, JoinKind, JoinStrategy, Plan};
 
-use super::decorrelate::{Key, Pulled, pull, put_outer_rows};
+use super::decorrelate::{Key, Pulled, exactly_one_row, pull, put_outer_rows};
 use super::expr::{Env, SUBQUERY};
 use super::operator::negate;
 use super::{Binder, Bound, Typed};
@@ -253,9 +253,15 @@ fn attach_one(plan: Plan, pending: Pending) -> (Plan, Expr) {
             empty,
             single: true,
         } => {
+            // a value that is always there needs no outer join, which views maintain less readily
+            let kind = if count == 0 && exactly_one_row(&inner) {
+                JoinKind::Inner
+            } else {
+                JoinKind::Left
+            };
             let mut exprs = columns;
             exprs.extend([Expr::Column(0), Expr::literal(true)]);
-            let plan = join(JoinKind::Left, plan, project(inner, exprs), on_first(keys));
+            let plan = join(kind, plan, project(inner, exprs), on_first(keys));
             let value = match empty {
                 Some(empty) if count > 0 => Expr::Case {
                     branches: vec![(test(TruthTest::Null, value_at(1)), empty)],
