@@ -194,3 +194,35 @@ fn views_hold_conditions_on_other_tables() {
         check();
     }
 }
+
+#[test]
+fn updates_read_other_tables() {
+    let db = Database::memory().unwrap();
+    db.exec("CREATE TABLE t (id INT PRIMARY KEY, a INT)", ())
+        .unwrap();
+    db.exec("CREATE TABLE u (x INT, y INT)", ()).unwrap();
+    db.exec("INSERT INTO t VALUES (1, 1), (2, 2), (3, NULL)", ())
+        .unwrap();
+    db.exec(
+        "INSERT INTO u VALUES (1, 10), (1, 10), (2, 20), (3, 30)",
+        (),
+    )
+    .unwrap();
+    let done = db
+        .exec("UPDATE t SET a = a + u.y FROM u WHERE u.x = t.a", ())
+        .unwrap();
+    assert_eq!(done.rows, 2, "a row that matches twice is changed once");
+    let ints = |numbers: &[i64]| numbers.iter().map(|n| Value::Int(*n)).collect::<Vec<_>>();
+    let all = "SELECT coalesce(a, -1) FROM t ORDER BY id";
+    assert_eq!(values(&db, all), ints(&[11, 22, -1]));
+    db.exec(
+        "UPDATE t SET a = (SELECT sum(y) FROM u WHERE u.x = t.id)",
+        (),
+    )
+    .unwrap();
+    assert_eq!(values(&db, all), ints(&[20, 20, 30]));
+    assert_eq!(db.exec("UPDATE t SET a = a FROM u", ()).unwrap().rows, 3);
+    db.exec("DELETE FROM t USING u WHERE u.x = t.id AND u.y = 10", ())
+        .unwrap();
+    assert_eq!(values(&db, all), ints(&[20, 30]));
+}

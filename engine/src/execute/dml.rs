@@ -1,6 +1,7 @@
 //! INSERT, UPDATE and DELETE: all rows concerned are read first, then staged, so that a statement never sees its own
 //! changes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tailwater_proto::{Document, Key, Row, Value, sqlstate};
@@ -207,9 +208,19 @@ pub(crate) fn update(
     let writer = TableWriter::new(txn, &bound.table);
     let mut result = DmlResult::default();
     let mut changed = Vec::new();
-    for old in query::open(txn, &bound.scan, cx)?.collect()? {
+    let width = bound.table.columns.len();
+    let mut seen = BTreeSet::new();
+    for read in query::open(txn, &bound.scan, cx)?.collect()? {
+        // What stands behind the table's own columns is only for assignments to read; such rows may repeat.
+        let old: Row = match read.get(..width) {
+            Some(own) if own.len() < read.len() => own.to_vec().into(),
+            _ => read.clone(),
+        };
         let key = writer.key(&old, cx)?;
-        let new = assign(&bound.table, &old, &old, &bound.assignments, cx)?;
+        if old.len() < read.len() && !seen.insert(key.clone()) {
+            continue;
+        }
+        let new = assign(&bound.table, &old, &read, &bound.assignments, cx)?;
         changed.push((key, old, new));
     }
     // Rows that get another key leave first: `SET id = id + 1` must not collide with itself.

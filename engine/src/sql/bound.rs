@@ -183,7 +183,8 @@ pub struct Assignment {
 pub struct BoundUpdate {
     /// Of what.
     pub table: Arc<Relation>,
-    /// Yields the row layout, in order.
+    /// Yields the row layout, in order; columns after it are what assignments read besides. With such columns a row
+    /// of the table may come several times: the first counts.
     pub scan: Plan,
     /// Over the scan's row.
     pub assignments: Vec<Assignment>,

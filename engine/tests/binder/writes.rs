@@ -32,6 +32,8 @@ INSERT INTO nosuch VALUES (1)
 INSERT INTO t (a) VALUES (1) ON CONFLICT (b) DO NOTHING
 UPDATE t SET a = 1, a = 2
 UPDATE t SET b.c = 1
+UPDATE t SET b = u.b, a = t.a + 1 FROM u WHERE u.a = t.a AND u.g RETURNING a
+UPDATE t SET c = (SELECT max(a) FROM u WHERE u.b = t.b), e = 1 WHERE a > 1
 UPDATE t SET a = 'x' FROM u
         "#,
         expect![[r#"
@@ -167,8 +169,30 @@ UPDATE t SET a = 'x' FROM u
             multiple assignments to same column "a" (42601) at byte 20
             -- UPDATE t SET b.c = 1
             cannot assign to "b.c": column "b" is of type text (42804) at byte 13
+            -- UPDATE t SET b = u.b, a = t.a + 1 FROM u WHERE u.a = t.a AND u.g RETURNING a
+              b := column 8
+              a := a + 1
+            Filter  ((u.a = t.a) AND u.g)
+              Nested Loop
+                Seq Scan on t
+                Seq Scan on u
+            returning a = a
+            -- UPDATE t SET c = (SELECT max(a) FROM u WHERE u.b = t.b), e = 1 WHERE a > 1
+              c := CASE WHEN column 8 IS NULL THEN NULL ELSE column 7 END::numeric(10,2)
+              e := 1::double precision
+            Hash Left Join  (t.b = u.b)
+              Filter  (t.a > 1)
+                Seq Scan on t
+              Project  (u.b, max(u.a), TRUE)
+                Project  (max(u.a), u.b)
+                  Project  (max(u.a), u.b)
+                    Aggregate  (max(u.a))  group by (u.b)
+                      Seq Scan on u
             -- UPDATE t SET a = 'x' FROM u
-            UPDATE … FROM is not supported (0A000) at byte 26; hint: use a subquery: SET a = (SELECT …) WHERE key IN (SELECT …)
+              a := 'x'::integer
+            Nested Loop
+              Seq Scan on t
+              Seq Scan on u
         "#]],
     );
 }

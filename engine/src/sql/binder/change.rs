@@ -12,7 +12,7 @@ use super::expr::Env;
 use super::from::scan;
 use super::names::fold;
 use super::scope::{Scope, Table, nested_type};
-use super::subquery::join;
+use super::subquery::{Pending, attach, join, replace};
 use super::{Binder, check_depth};
 use crate::catalog::Relation;
 use crate::sql::SqlResult;
@@ -25,21 +25,10 @@ impl Binder<'_> {
     /// UPDATE.
     pub(super) fn update(mut self, update: &Update) -> SqlResult<BoundUpdate> {
         let table = self.written(&update.table, "update")?;
-        if let Some(from) = update.from.first() {
-            return Err(self
-                .unsupported("UPDATE … FROM", from.span())
-                .hint("use a subquery: SET a = (SELECT …) WHERE key IN (SELECT …)"));
-        }
-        let scope = Scope::of(Table::of_relation(&table, update.alias.as_ref().map(fold)));
-        let scan = self.with_ctes(update.with.as_ref(), |binder| match &update.filter {
-            None => Ok(scan(&table)),
-            Some(filter) => {
-                let filtered = binder.filter(scan(&table), &scope, filter)?;
-                Ok(layout_only(filtered, &table))
-            }
+        let (scan, assignments) = self.with_ctes(update.with.as_ref(), |binder| {
+            binder.updated(update, &table)
         })?;
         check_depth(&scan)?;
-        let assignments = self.assignments(&update.assignments, &update.unset, &table, &scope)?;
         let returning =
             self.returning(update.returning.as_deref(), &table, update.alias.as_ref())?;
         let (reads, parameters, cacheable) = self.finish();
@@ -52,6 +41,45 @@ impl Binder<'_> {
             parameters,
             cacheable,
         })
+    }
+
+    /// The rows to change, and what becomes of each.
+    fn updated(
+        &mut self,
+        update: &Update,
+        table: &Arc<Relation>,
+    ) -> SqlResult<(Plan, Vec<Assignment>)> {
+        let mut scope = Scope::of(Table::of_relation(table, update.alias.as_ref().map(fold)));
+        let mut plan = scan(table);
+        if !update.from.is_empty() {
+            let other = self.from(&update.from)?;
+            let span = update.from.first().map_or(Span::empty(), Spanned::span);
+            self.check_names(&scope, &other.scope, span)?;
+            plan = join(JoinKind::Inner, plan, other.plan, Vec::new());
+            scope = scope.beside(other.scope);
+        }
+        if let Some(filter) = &update.filter {
+            plan = self.filter(plan, &scope, filter)?;
+        }
+        let mut waiting = Vec::new();
+        let mut assignments = self.assignments(
+            &update.assignments,
+            &update.unset,
+            table,
+            &scope,
+            Some(&mut waiting),
+        )?;
+        let (plan, replacements) = attach(plan, waiting);
+        assignments
+            .iter_mut()
+            .for_each(|set| replace(&mut set.value, &replacements));
+        let width = table.columns.len();
+        let mut reads = assignments.iter().flat_map(|set| set.value.columns());
+        // columns of other tables stay, also unread: they tell execution that rows may repeat
+        if !update.from.is_empty() || reads.any(|column| column >= width) {
+            return Ok((plan, assignments));
+        }
+        Ok((layout_only(plan, table), assignments))
     }
 
     /// DELETE.
@@ -129,17 +157,30 @@ impl Binder<'_> {
         unset: &[SqlPath],
         table: &Relation,
         scope: &Scope,
+        mut waiting: Option<&mut Vec<Pending>>,
     ) -> SqlResult<Vec<Assignment>> {
         let mut all: Vec<Assignment> = Vec::with_capacity(set.len() + unset.len());
         for assignment in set {
             match assignment {
                 SqlAssignment::Path(path, value) => {
-                    let next = self.assignment(path, value.as_ref(), table, scope)?;
+                    let next = self.assignment(
+                        path,
+                        value.as_ref(),
+                        table,
+                        scope,
+                        waiting.as_deref_mut(),
+                    )?;
                     self.push_assignment(&mut all, next, path)?;
                 }
                 SqlAssignment::Row(paths, values) => {
                     for (path, value) in paths.iter().zip(values) {
-                        let next = self.assignment(path, value.as_ref(), table, scope)?;
+                        let next = self.assignment(
+                            path,
+                            value.as_ref(),
+                            table,
+                            scope,
+                            waiting.as_deref_mut(),
+                        )?;
                         self.push_assignment(&mut all, next, path)?;
                     }
                 }
@@ -187,12 +228,14 @@ impl Binder<'_> {
         value: Option<&Sql>,
         table: &Relation,
         scope: &Scope,
+        waiting: Option<&mut Vec<Pending>>,
     ) -> SqlResult<Assignment> {
         let (column, below, ty) = self.place_of(path, table)?;
         let value = match value {
             Some(sql) => {
                 let mut env = Env::new(scope, "SET");
                 env.dynamic = ty == SqlType::Any;
+                env.pending = waiting;
                 let typed = self.expr(&mut env, sql)?;
                 let from = typed.ty.clone();
                 match self.assign(typed, &ty) {

@@ -482,7 +482,7 @@ impl Binder<'_> {
                         .for_each(|column| column.merged = true);
                 }
                 let scope = stored.beside(proposed);
-                let assignments = self.assignments(assignments, &[], table, &scope)?;
+                let assignments = self.assignments(assignments, &[], table, &scope, None)?;
                 let filter = match filter {
                     Some(filter) => {
                         let mut env = Env::new(&scope, "WHERE");
