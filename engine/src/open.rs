@@ -381,24 +381,26 @@ impl Engine {
 
 /// Takes the database's lock, making its folder if it is not there.
 fn lock(vfs: &dyn Vfs, path: &Path) -> Result<Box<dyn VfsLock>> {
+    // The operating system tells a file from a folder only when something in it is asked for.
+    let refused = |at: &Path, error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::NotADirectory => Error::new(
+            ErrorKind::Unavailable,
+            sqlstate::WRONG_OBJECT_TYPE,
+            format!(
+                "{} is a file: a Tailwater database is a folder",
+                path.display()
+            ),
+        )
+        .on(path.display().to_string())
+        .with_hint("name the folder; to load SQL from a file use the shell's .read"),
+        _ => io(at, error),
+    };
     vfs.create_dir_all(path)
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::NotADirectory => Error::new(
-                ErrorKind::Unavailable,
-                sqlstate::WRONG_OBJECT_TYPE,
-                format!(
-                    "{} is a file: a Tailwater database is a folder",
-                    path.display()
-                ),
-            )
-            .on(path.display().to_string())
-            .with_hint("name the folder; to load SQL from a file use the shell's .read"),
-            _ => io(path, error),
-        })?;
+        .map_err(|error| refused(path, error))?;
     let lock_path = path.join(file_name::LOCK);
     match vfs
         .lock(&lock_path)
-        .map_err(|error| io(&lock_path, error))?
+        .map_err(|error| refused(&lock_path, error))?
     {
         LockOutcome::Held(lock) => Ok(lock),
         LockOutcome::Busy { owner } => Err(Error::new(

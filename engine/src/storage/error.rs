@@ -106,6 +106,8 @@ impl StorageError {
         match self {
             Self::Corrupted { .. } => "XX001",
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => "53100",
+            // What redb says of a file that is not its own.
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::InvalidData => "XX001",
             Self::Io { .. } | Self::NeedsReopen | Self::Closed => "58030",
             Self::FormatUnknown { .. } => "0A000",
             Self::SnapshotReleased { .. } | Self::CheckpointMoved => "40001",
