@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use common::{Rng, multiset, number_from_env, text};
-use data::{TABLES, schema, statement};
+use data::{TABLES, insert, schema, statement};
 use query::{Relation, view_query};
 use tailwater::{Database, Session};
 use tailwater_wal::vfs::MemoryVfs;
@@ -317,6 +317,12 @@ fn run(seed: u64, tally: &mut Tally) {
     }
     while world.views.len() < VIEWS / 2 {
         world.add_view(&mut rng, tally);
+    }
+    for _ in 0..6 {
+        for table in TABLES {
+            // A key that is there already is fine here.
+            let _ = world.exec(&insert(&mut rng, table));
+        }
     }
     world.note_committed();
     for _ in 0..STEPS {

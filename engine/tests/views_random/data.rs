@@ -185,7 +185,8 @@ fn row(rng: &mut Rng, table: &str) -> String {
     }
 }
 
-fn insert(rng: &mut Rng, table: &str) -> String {
+/// A random INSERT.
+pub(crate) fn insert(rng: &mut Rng, table: &str) -> String {
     let count = rng.between(1, 3);
     let rows: Vec<String> = (0..count).map(|_| row(rng, table)).collect();
     let tail = match (table, rng.below(3)) {
@@ -235,9 +236,9 @@ fn update(rng: &mut Rng, table: &str) -> String {
 pub(crate) fn statement(rng: &mut Rng) -> String {
     let table = *rng.pick(&TABLES);
     match rng.below(100) {
-        0..50 => insert(rng, table),
-        50..78 => update(rng, table),
-        78..98 => format!("DELETE FROM {table} WHERE {}", condition(rng, table)),
+        0..52 => insert(rng, table),
+        52..80 => update(rng, table),
+        80..99 => format!("DELETE FROM {table} WHERE {}", condition(rng, table)),
         _ => format!("DELETE FROM {table}"),
     }
 }
