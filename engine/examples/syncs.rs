@@ -7,7 +7,10 @@ use tailwater::{Database, params};
 const COMMITS: i64 = 1000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let writers: usize = std::env::args().nth(1).unwrap_or_else(|| "1".to_owned()).parse()?;
+    let writers: usize = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "1".to_owned())
+        .parse()?;
     let folder = std::env::temp_dir().join(format!("tailwater-syncs-{}", std::process::id()));
     let db = Database::open(&folder)?;
     db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
@@ -26,9 +29,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 })
             })
             .collect();
-        threads.into_iter().try_for_each(|t| t.join().expect("a writer panicked"))
+        threads
+            .into_iter()
+            .try_for_each(|t| t.join().expect("a writer panicked"))
     })?;
-    println!("{}", db.query("SELECT count(*) FROM t", ())?.scalar::<i64>()?);
+    println!(
+        "{}",
+        db.query("SELECT count(*) FROM t", ())?.scalar::<i64>()?
+    );
     drop(db);
     std::fs::remove_dir_all(folder)?;
     Ok(())

@@ -10,8 +10,11 @@ use tailwater_views::{Dataflow, ExecContext, Reader};
 use super::alter;
 use super::load;
 use super::run::{Ran, Surroundings};
+use super::sequence;
 use super::table_writer::TableWriter;
-use crate::catalog::{Index, Object, ObjectId, ObjectName, Relation, RelationKind, ViewDefinition};
+use crate::catalog::{
+    Index, Object, ObjectId, ObjectName, Relation, RelationKind, Sequence, ViewDefinition,
+};
 use crate::error::{Error, Result};
 use crate::maintenance;
 use crate::optimizer::optimize_view;
@@ -19,7 +22,8 @@ use crate::sql::binder::names::object_name;
 use crate::sql::bound::BoundView;
 use crate::sql::ddl;
 use crate::sql::statement::{
-    CreateIndex, CreateTable, CreateView, Drop, ObjectKind, Parsed, Statement, Truncate,
+    CreateIndex, CreateSequence, CreateTable, CreateView, Drop, ObjectKind, Parsed, Statement,
+    Truncate,
 };
 use crate::system::SystemTables;
 use crate::txn::Transaction;
@@ -37,6 +41,7 @@ pub(crate) fn execute_ddl(
     match &parsed.statement {
         Statement::CreateTable(create) => create_table(around, txn, sql, parsed, create),
         Statement::CreateIndex(create) => create_index(around, txn, sql, parsed, create),
+        Statement::CreateSequence(create) => create_sequence(txn, sql, parsed, create),
         Statement::CreateView(create) => create_view(around, txn, sql, parsed, create),
         Statement::Drop(drop) => drop_objects(txn, drop),
         Statement::AlterTable(change) => alter::alter_table(around, txn, parsed, change),
@@ -129,6 +134,22 @@ fn create_index(
     sql.clone_into(&mut index.sql);
     add_index(txn, index)?;
     Ok(Ran::Count("CREATE INDEX", 0))
+}
+
+fn create_sequence(
+    txn: &mut Transaction,
+    sql: &str,
+    parsed: &Parsed,
+    create: &CreateSequence,
+) -> Result<Ran> {
+    if is_free(txn, &object_name(&create.name), create.if_not_exists)? {
+        let mut catalog = (*txn.catalog).clone();
+        let mut sequence = ddl::create_sequence(&mut catalog, create)
+            .map_err(|error| error.located(&parsed.source))?;
+        sql.clone_into(&mut sequence.sql);
+        txn.put_object(sequence.id, Some(Object::Sequence(sequence.into())))?;
+    }
+    Ok(Ran::Count("CREATE SEQUENCE", 0))
 }
 
 /// Puts an index into the catalog and fills it from the rows there are.
@@ -303,7 +324,7 @@ fn remove(txn: &mut Transaction, object: &Object, cascade: bool) -> Result<()> {
             }
             remove_index(txn, index)
         }
-        Object::Sequence(sequence) => txn.put_object(sequence.id, None),
+        Object::Sequence(sequence) => remove_sequence(txn, sequence, cascade),
     }
 }
 
@@ -326,6 +347,39 @@ pub(super) fn depends(what: &str, object: &Object, view: &Relation) -> Error {
 pub(super) fn remove_index(txn: &mut Transaction, index: &Index) -> Result<()> {
     txn.dropped.push(index.storage);
     txn.put_object(index.id, None)
+}
+
+fn remove_sequence(txn: &mut Transaction, sequence: &Sequence, cascade: bool) -> Result<()> {
+    let drawn_by = txn
+        .catalog
+        .relations()
+        .find(|relation| {
+            relation
+                .columns
+                .iter()
+                .any(|c| c.sequence == Some(sequence.id))
+        })
+        .cloned();
+    if let Some(table) = drawn_by {
+        if !cascade {
+            return Err(depends(
+                "drop",
+                &Object::Sequence(sequence.clone().into()),
+                &table,
+            ));
+        }
+        let mut table = (*table).clone();
+        for column in table
+            .columns
+            .iter_mut()
+            .filter(|c| c.sequence == Some(sequence.id))
+        {
+            column.sequence = None;
+        }
+        txn.put_object(table.id, Some(Object::Relation(table.into())))?;
+    }
+    sequence::forget(txn, sequence.id)?;
+    txn.put_object(sequence.id, None)
 }
 
 fn remove_relation(txn: &mut Transaction, relation: &Relation, cascade: bool) -> Result<()> {
@@ -358,6 +412,18 @@ fn remove_relation(txn: &mut Transaction, relation: &Relation, cascade: bool) ->
         clear_errors(txn, relation)?;
         txn.dropped.extend(view.state.iter().copied());
         txn.created.remove(&relation.id);
+    }
+    let owned: Vec<_> = txn
+        .catalog
+        .objects()
+        .filter_map(|object| match object {
+            Object::Sequence(sequence) if sequence.owner == Some(relation.id) => Some(sequence.id),
+            _ => None,
+        })
+        .collect();
+    for id in owned {
+        sequence::forget(txn, id)?;
+        txn.put_object(id, None)?;
     }
     if relation.kind != RelationKind::View {
         txn.dropped.push(relation.storage);

@@ -9,6 +9,7 @@ use tailwater_views::ExecContext;
 
 use super::document::{conform, place, set_path, unset_path};
 use super::query;
+use super::sequence::next_value;
 use super::table_writer::{Obstacle, TableWriter};
 use crate::catalog::Relation;
 use crate::engine::Engine;
@@ -172,12 +173,13 @@ fn complete(
 ) -> Result<Vec<Value>> {
     let mut row = Vec::with_capacity(given.len());
     for (column, value) in table.columns.iter().zip(given) {
-        let mut value = match (value, &column.default) {
-            (Some(value), _) => value,
-            (None, _) if column.hidden => Value::Int(engine.next_row_id(txn, table)?),
-            (None, Some(default)) => default.eval(&[], cx)?,
-            (None, None) if column.is_rest() => Value::document(Document::new()),
-            (None, None) => Value::Null,
+        let mut value = match (value, &column.default, column.sequence) {
+            (Some(value), ..) => value,
+            (None, _, Some(sequence)) => Value::Int(next_value(txn, sequence)?),
+            (None, ..) if column.hidden => Value::Int(engine.next_row_id(txn, table)?),
+            (None, Some(default), None) => default.eval(&[], cx)?,
+            (None, None, None) if column.is_rest() => Value::document(Document::new()),
+            (None, None, None) => Value::Null,
         };
         conform(table, column, &mut value)?;
         row.push(value);

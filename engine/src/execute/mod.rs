@@ -9,6 +9,7 @@ mod document;
 mod load;
 mod query;
 mod run;
+mod sequence;
 mod table_writer;
 mod utility;
 

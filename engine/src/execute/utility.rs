@@ -86,6 +86,9 @@ pub(super) fn explain(
             Ran::Collected(_, rows) => (rows.len() as u64, 0),
             Ran::Count(_, rows) => (rows, 0),
         };
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
         text.push_str(&format!("rows: {rows}\nrows_read: {read}\n"));
     }
     Ok(lines("QUERY PLAN", &text))
