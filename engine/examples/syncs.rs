@@ -1,5 +1,7 @@
 //! 1,000 durable one-row commits by as many threads as the argument says: to be watched with strace.
 
+#![allow(clippy::print_stdout)]
+
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use tailwater::{Database, params};

@@ -263,7 +263,9 @@ impl Engine {
                 sqlstate::READ_ONLY_SQL_TRANSACTION,
                 "the database is open for reading only",
             )
-            .with_hint("open it without read_only (--readonly) to write; one process at a time can"));
+            .with_hint(
+                "open it without read_only (--readonly) to write; one process at a time can",
+            ));
         }
         match self.poisoned.get() {
             None => self.check_closed(),
