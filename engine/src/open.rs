@@ -198,7 +198,7 @@ impl Builder {
             &storage_path,
             self.settings.store.clone(),
         )?);
-        let meta = match recovery::read_meta(&store)? {
+        let mut meta = match recovery::read_meta(&store)? {
             Some(meta) => meta,
             None if store.applied_lsn() == Lsn::ZERO => {
                 let meta = recovery::Meta {
@@ -221,7 +221,6 @@ impl Builder {
             applied_lsn: store.applied_lsn(),
             ..RecoveryReport::default()
         };
-        let mut commit_time_us = meta.commit_time_us;
         let publisher = Publisher::default();
         let hook = publisher.clone();
         let (wal, found) = Wal::recover(
@@ -231,10 +230,10 @@ impl Builder {
             meta.database_id,
             store.applied_lsn(),
             &mut |lsn, payload| {
-                commit_time_us = recovery::apply(&store, lsn, payload, &mut report)?;
+                recovery::apply(&store, lsn, payload, &mut meta, &mut report)?;
                 if store.needs_checkpoint() {
-                    let meta = recovery::new_meta(meta.database_id, meta.next_id, commit_time_us);
-                    store.checkpoint(lsn, &meta)?;
+                    let (id, time) = (meta.database_id, meta.commit_time_us);
+                    store.checkpoint(lsn, &recovery::new_meta(id, meta.next_id, time))?;
                 }
                 Ok(())
             },
@@ -266,7 +265,7 @@ impl Builder {
             store,
             wal,
             feed,
-            commit_time_us,
+            commit_time_us: meta.commit_time_us,
             catalog,
             recovery: report,
             database_id: meta.database_id,

@@ -118,7 +118,8 @@ pub(crate) fn new_meta(
     ]
 }
 
-/// Applies one record of the log.
+/// Applies one record of the log, and carries on what stands beside the rows: the time of the last commit, and the
+/// numbers given out. Objects that are gone by the end of the log count too, for their rows are still in it.
 ///
 /// # Errors
 /// When its payload does not decode.
@@ -126,13 +127,22 @@ pub(crate) fn apply(
     store: &Store,
     lsn: Lsn,
     payload: &[u8],
+    meta: &mut Meta,
     report: &mut RecoveryReport,
-) -> Result<i64, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let record = RecordView::decode(payload)?;
     let mut writes = Vec::new();
     for section in [Section::Base, Section::Derived, Section::State] {
         for change in record.changes(section) {
             let change = change?;
+            meta.next_id = meta.next_id.max(change.storage.0.saturating_add(1));
+            if change.storage == system_storage::OBJECTS
+                && let Some(row) = change.after
+            {
+                let mut numbers = Catalog::default();
+                numbers.put(decode_object(row)?);
+                meta.next_id = meta.next_id.max(numbers.next_id());
+            }
             writes.push((
                 change.storage,
                 Key::from(change.key),
@@ -145,7 +155,8 @@ pub(crate) fn apply(
     report.bytes += payload.len() as u64;
     store.apply(lsn, writes);
     store.set_visible(lsn);
-    Ok(record.commit_time_us())
+    meta.commit_time_us = record.commit_time_us();
+    Ok(())
 }
 
 /// Reads the catalog at the tip.
