@@ -82,7 +82,7 @@ fn bad_statements_say_what_and_where_and_change_nothing() {
 
 fn rows_of(session: &mut Session, sql: &str) -> Result<(), Error> {
     match session.execute(sql, ())? {
-        tailwater::Outcome::Rows(rows) => rows.map(|row| row.map(drop)).collect(),
+        tailwater::Outcome::Rows(mut rows) => rows.try_for_each(|row| row.map(drop)),
         _ => Ok(()),
     }
 }
