@@ -1,0 +1,42 @@
+//! 1,000 rows in each transaction, no view, no sync.
+
+use redb::Durability;
+use tailwater::SyncMode;
+
+use super::commit::timed;
+use super::ours::{Ours, View};
+use super::row::Rows;
+use crate::peer;
+use crate::{Contender, Field, Place, Result};
+
+/// Rows in each transaction.
+pub const ROWS: u64 = 1_000;
+
+/// Ours, redb, SQLite.
+///
+/// # Errors
+/// When the disk fails.
+pub fn thousand(place: &Place) -> Result<Field> {
+    let ours = Ours::open(place, SyncMode::Off, View::None)?;
+    let rows = Rows::default();
+    let mut field = vec![Contender::new(Ours::name(SyncMode::Off), move |n| {
+        timed(n, || ours.insert(rows.some(ROWS)))
+    })];
+
+    let redb = peer::redb::Redb::open(place, Durability::None)?;
+    let rows = Rows::default();
+    field.push(Contender::new(redb.name(), move |n| {
+        timed(n, || redb.insert(rows.some(ROWS)))
+    }));
+
+    #[cfg(feature = "peers")]
+    {
+        use peer::sqlite::{Sqlite, Sync, View};
+        let mut sqlite = Sqlite::open(place, Sync::Off, View::None)?;
+        let rows = Rows::default();
+        field.push(Contender::new(sqlite.name(), move |n| {
+            timed(n, || sqlite.insert(rows.some(ROWS)))
+        }));
+    }
+    Ok(field)
+}
