@@ -112,7 +112,7 @@ impl SegmentHeader {
         });
         let mut database_id = [0; 16];
         database_id.copy_from_slice(block.get(16..32).ok_or(HeaderFault::Damaged)?);
-        Ok(Self {
+        let header = Self {
             database_id,
             epoch: u32_at(block, 32),
             segment_no: u64_at(block, 40),
@@ -121,7 +121,19 @@ impl SegmentHeader {
             created_unix_ms: u64_at(block, 64),
             recycled: u32_at(block, 12) & FLAG_RECYCLED != 0,
             history: history.collect(),
-        })
+        };
+        if header.is_possible() {
+            Ok(header)
+        } else {
+            Err(HeaderFault::Damaged)
+        }
+    }
+
+    /// Whether a log can have come so far and agrees about its epoch: what follows counts on from these numbers.
+    fn is_possible(&self) -> bool {
+        self.history.last().map_or(1, |epoch| epoch.number) == self.epoch
+            && self.segment_no < u64::MAX
+            && self.after_lsn < Lsn::MAX
     }
 }
 
@@ -185,7 +197,9 @@ impl FrameHeader {
     pub(crate) fn decode(bytes: &[u8; FRAME_BYTES], seed: u32) -> Option<Self> {
         let kind = FrameKind::decode(bytes[12])?;
         let len = u32_at(bytes, 0);
-        if len as usize > PAYLOAD_BYTES_MAX || header_crc(bytes, seed) != u32_at(bytes, 4) {
+        let lsn = Lsn(u64_at(bytes, 16));
+        let is_possible = len as usize <= PAYLOAD_BYTES_MAX && lsn < Lsn::MAX;
+        if !is_possible || header_crc(bytes, seed) != u32_at(bytes, 4) {
             return None;
         }
         Some(Self {
@@ -193,7 +207,7 @@ impl FrameHeader {
             payload_crc: u32_at(bytes, 8),
             kind,
             codec: bytes[13],
-            lsn: Lsn(u64_at(bytes, 16)),
+            lsn,
             durable_lsn: Lsn(u64_at(bytes, 24)),
         })
     }
@@ -312,9 +326,41 @@ mod tests {
         );
     }
 
+    /// Found by the fuzz target `wal_recover`: checksums were right, so recovery went on from numbers with no next one,
+    /// or opened a segment under the history's epoch, 0, which the recovery after that refused.
+    #[test]
+    fn numbers_that_no_log_can_have_are_damage_though_the_checksum_is_right() {
+        let impossible: [fn(&mut SegmentHeader); 4] = [
+            |header| header.epoch = 3,
+            |header| header.history.clear(),
+            |header| header.segment_no = u64::MAX,
+            |header| header.after_lsn = Lsn::MAX,
+        ];
+        for change in impossible {
+            let mut header = header();
+            change(&mut header);
+            let read = SegmentHeader::decode(&header.encode());
+            assert_eq!(read, Err(HeaderFault::Damaged), "{header:?}");
+        }
+        let last = FrameHeader {
+            len: 0,
+            payload_crc: crate::checksum(b""),
+            kind: FrameKind::Record,
+            codec: 1,
+            lsn: Lsn::MAX,
+            durable_lsn: Lsn::ZERO,
+        };
+        let mut group = Vec::new();
+        last.encode(b"", &mut group);
+        seal(&mut group, seed(1), Lsn(7));
+        let head = group.first_chunk().unwrap();
+        assert_eq!(FrameHeader::decode(head, seed(1)), None);
+    }
+
     #[test]
     fn a_long_history_keeps_its_newest_epochs() {
         let mut header = header();
+        header.epoch = 400;
         header.history = (1..=400)
             .map(|n| Epoch {
                 number: n,
