@@ -15,6 +15,8 @@ use tailwater_fuzz::{Campaign, hex};
 
 /// As small as a spawned thread's, so that recursion is bounded for such threads, too.
 const STACK_BYTES: usize = 2 << 20;
+/// How much of an input is shown as text.
+const TEXT_CHARS_MAX: usize = 1_000;
 /// How often progress is shown.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
@@ -153,7 +155,11 @@ fn passed(campaign: &Campaign, target: &Target, input: &[u8]) -> bool {
         .lock()
         .map_or_else(|_| String::new(), |place| place.clone());
     println!("{}: {message}\n  at {place}", target.name);
-    println!("  as text: {:?}", String::from_utf8_lossy(input));
+    let text: String = String::from_utf8_lossy(input)
+        .chars()
+        .take(TEXT_CHARS_MAX)
+        .collect();
+    println!("  as text: {text:?}");
     println!("  again: fuzz {} --hex {}", target.name, hex::print(input));
     false
 }

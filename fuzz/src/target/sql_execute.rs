@@ -70,10 +70,16 @@ pub(super) fn settings() -> Settings {
 /// # Panics
 /// If a failed statement left a trace or had no code, a limit was passed, or a view is wrong.
 pub fn run(input: &[u8]) {
+    drop(play(input));
+}
+
+/// What became of each statement: nothing, or the code it failed with.
+fn play(input: &[u8]) -> Vec<Option<&'static str>> {
     let script = String::from_utf8_lossy(input);
     let Ok(statements) = parse_script(&script) else {
-        return;
+        return Vec::new();
     };
+    let mut codes = Vec::new();
     let start = AtomicI64::new(1_700_000_000_000_000);
     let db = Database::builder()
         .settings(settings())
@@ -91,6 +97,7 @@ pub fn run(input: &[u8]) {
         let outcome = memory::bounded(|| execute(&mut session, text));
         let elapsed = began.elapsed();
         assert!(elapsed < ENDED_WITHIN, "{elapsed:?} for {text}");
+        codes.push(outcome.as_ref().err().map(Error::sqlstate));
         if let Err(error) = outcome {
             assert_has_code(&error, text);
             assert_eq!(
@@ -103,6 +110,7 @@ pub fn run(input: &[u8]) {
     }
     drop(session);
     assert_views_hold(&db, "mv");
+    codes
 }
 
 fn execute(session: &mut Session, text: &str) -> Result<(), Error> {
@@ -165,4 +173,23 @@ pub(super) fn assert_views_hold(db: &Database, view: &str) {
 /// A script.
 pub fn generate(rng: &mut Rng) -> Vec<u8> {
     sql_text::script(&mut Choices::new(&rng.bytes(300))).into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A target whose inputs all fail early would hold forever.
+    #[test]
+    fn generated_scripts_get_far() {
+        let mut rng = Rng::new(1);
+        let codes: Vec<_> = (0..150).flat_map(|_| play(&generate(&mut rng))).collect();
+        let done = codes.iter().filter(|code| code.is_none()).count();
+        let mut counts = std::collections::BTreeMap::new();
+        for code in &codes {
+            *counts.entry(*code).or_insert(0) += 1;
+        }
+        assert!(codes.len() > 150, "{counts:?}");
+        assert!(done * 5 > codes.len(), "{counts:?}");
+    }
 }
