@@ -116,7 +116,7 @@ pub enum Access {
         index: Option<IndexAccess>,
         /// Names for EXPLAIN, such as `orders_pkey`.
         name: EcoString,
-        /// Which of the key's leading parts are descending.
+        /// Which of the key's parts are descending: one for each part of the primary key, or of the index before it.
         descending: Vec<bool>,
         /// Ranges in key order; rows in several are returned once if ranges do not overlap (they must not).
         ranges: Vec<KeyBounds>,

@@ -3,6 +3,7 @@
 //! It decodes only the columns asked for, and counts every row fetched. A change that leaves those columns as they
 //! were ends here. Ranges are made in `bounds`.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use tailwater_proto::key_codec::key_part_len;
@@ -27,6 +28,8 @@ pub struct ScanSource {
     index: Option<IndexAccess>,
     descending: Box<[bool]>,
     bounds: Option<Box<[KeyBounds]>>,
+    /// Whether the bounds name one whole primary key: at most one row, found without a cursor.
+    is_point: bool,
     direction: Direction,
     /// Ranges still to be read, the next one last.
     ranges: Vec<KeyRange>,
@@ -48,7 +51,7 @@ impl ScanSource {
     /// A scan that is read only after `reset`.
     pub(crate) fn new(scan: &Scan, reader: Arc<dyn Reader>) -> Self {
         let (index, descending, bounds, direction) = match &scan.access {
-            Access::All(direction) => (None, Box::default(), None, *direction),
+            Access::All(direction) => (None, Box::<[bool]>::default(), None, *direction),
             Access::Ranges {
                 index,
                 descending,
@@ -58,12 +61,17 @@ impl ScanSource {
             } => (
                 *index,
                 descending.as_slice().into(),
-                Some(ranges.as_slice().into()),
+                Some(Box::<[KeyBounds]>::from(ranges.as_slice())),
                 *direction,
             ),
         };
+        let is_point = match bounds.as_deref() {
+            Some([only]) => index.is_none() && names_one_key(only, &descending),
+            _ => false,
+        };
         Self {
             reader,
+            is_point,
             storage: scan.storage,
             columns: scan.columns.as_slice().into(),
             index,
@@ -106,6 +114,15 @@ impl ScanSource {
                 let Some(range) = self.ranges.pop() else {
                     return Ok(None);
                 };
+                if self.is_point
+                    && let Bound::Included(key) = range.lo
+                {
+                    let found = self.reader.get(self.storage, &key)?;
+                    if found.is_some() {
+                        cx.count_row_read()?;
+                    }
+                    return Ok(found.map(|bytes| (key, bytes)));
+                }
                 let storage = self.index.map_or(self.storage, |index| index.storage);
                 self.cursor = Some(self.reader.scan(storage, range, self.direction)?);
                 continue;
@@ -142,6 +159,14 @@ impl RowSource for ScanSource {
             .next_values(cx)?
             .map(|values| values.drain(..).collect()))
     }
+}
+
+/// Whether bounds on the primary key fix every part of it.
+fn names_one_key(bounds: &KeyBounds, descending: &[bool]) -> bool {
+    !descending.is_empty()
+        && bounds.equal.len() == descending.len()
+        && bounds.lower.is_none()
+        && bounds.upper.is_none()
 }
 
 /// The primary key in an index entry.
