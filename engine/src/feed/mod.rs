@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tailwater_capture::token::{Expected, Token, TokenError};
-use tailwater_capture::{Selection, Start, SubscribeRequest};
+use tailwater_capture::{Filter, Selection, Start, SubscribeRequest};
 use tailwater_proto::{Direction, KeyRange, StorageId, sqlstate};
 
 use self::decode::Decoder;
@@ -153,7 +153,9 @@ pub(crate) fn subscribe(
     let mut selection = Selection::whole(relation.storage);
     if let Some(filter) = &request.filter {
         let predicate = predicate::bind(engine, &txn.catalog, &relation, filter)?;
-        selection = selection.with_predicate(Arc::new(predicate));
+        selection = predicate
+            .selection(&relation)
+            .with_predicate(Arc::new(predicate));
     }
     let start = match &request.since {
         Some(token) => Start::After(check_token(engine, principal, &selection, token)?),
@@ -164,7 +166,7 @@ pub(crate) fn subscribe(
                 storage: relation.storage,
                 scan: txn
                     .snapshot
-                    .scan(relation.storage, KeyRange::all(), Direction::Forward),
+                    .scan(relation.storage, keys_of(&selection), Direction::Forward),
             }),
         },
     };
@@ -176,6 +178,15 @@ pub(crate) fn subscribe(
         inner,
         decoder: Decoder::new(engine, &relation),
     })
+}
+
+/// The keys a selection of one relation can have.
+fn keys_of(selection: &Selection) -> KeyRange {
+    match &selection.filter {
+        Filter::All => KeyRange::all(),
+        Filter::KeyEquals(_, key) => KeyRange::prefix(key.clone()),
+        Filter::KeyRange(_, range) => range.clone(),
+    }
 }
 
 /// Begins to follow what a TAIL or SUBSCRIBE statement names.

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use tailwater_capture::RowPredicate;
+use tailwater_capture::{RowPredicate, Selection};
+use tailwater_proto::key_codec::{encode_key, encode_key_desc};
 use tailwater_proto::row_codec::RowView;
-use tailwater_proto::{ColumnId, SqlType, StorageId, sqlstate};
+use tailwater_proto::{ColumnId, Key, KeyRange, SqlType, StorageId, Value, sqlstate};
+use tailwater_views::expr::{CompareOp, Literal};
 use tailwater_views::{ExecContext, Expr};
 
 use crate::catalog::{Catalog, Relation};
@@ -19,6 +21,57 @@ pub(super) struct Condition {
     expr: Expr,
     fingerprint: u64,
     cx: ExecContext,
+}
+
+impl Condition {
+    /// What of the relation the condition can be true of. A condition that fixes the primary key, or its leading
+    /// parts, is found by the key of a change, however many subscriptions there are.
+    pub(super) fn selection(&self, relation: &Relation) -> Selection {
+        let mut key = Key::new();
+        let mut fixed = 0;
+        for part in &relation.primary_key {
+            let Some(value) = self.fixes(&part.expr) else {
+                break;
+            };
+            if part.descending {
+                encode_key_desc(&mut key, value);
+            } else {
+                encode_key(&mut key, value);
+            }
+            fixed += 1;
+        }
+        match fixed {
+            0 => Selection::whole(relation.storage),
+            all if all == relation.primary_key.len() => Selection::key(relation.storage, key),
+            _ => Selection::range(relation.storage, KeyRange::prefix(key)),
+        }
+    }
+
+    /// The constant that `place` must equal where the condition is true.
+    fn fixes(&self, place: &Expr) -> Option<&Value> {
+        let conjuncts = match &self.expr {
+            Expr::And(conjuncts) => conjuncts.as_slice(),
+            only => std::slice::from_ref(only),
+        };
+        conjuncts.iter().find_map(|conjunct| {
+            let Expr::Compare {
+                op: CompareOp::Equal,
+                left,
+                right,
+            } = conjunct
+            else {
+                return None;
+            };
+            match (&**left, &**right) {
+                (other, Expr::Literal(Literal(value))) | (Expr::Literal(Literal(value)), other)
+                    if other == place && !value.is_null() =>
+                {
+                    Some(value)
+                }
+                _ => None,
+            }
+        })
+    }
 }
 
 impl RowPredicate for Condition {
