@@ -1,7 +1,7 @@
 //! `Rows` and `ResultRow`: what a query returns. Rows are owned and come from a snapshot: dropping them early or
 //! keeping them long is harmless to everybody else.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tailwater_proto::{Document, Lsn, Row, SqlType, Value, sqlstate};
 use tailwater_views::plan::Field;
@@ -43,7 +43,8 @@ enum Rest {
 /// ```
 pub struct Rows {
     fields: Arc<[Field]>,
-    columns: Arc<[Column]>,
+    /// Made when they are first asked for: a scalar needs none.
+    columns: OnceLock<Arc<[Column]>>,
     rest: Rest,
     lsn: Option<Lsn>,
 }
@@ -51,7 +52,7 @@ pub struct Rows {
 impl std::fmt::Debug for Rows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Rows")
-            .field("columns", &self.columns)
+            .field("columns", &self.columns())
             .finish_non_exhaustive()
     }
 }
@@ -66,25 +67,30 @@ impl Rows {
     }
 
     fn new(fields: Arc<[Field]>, rest: Rest, lsn: Option<Lsn>) -> Self {
-        let columns = fields
-            .iter()
-            .map(|field| Column {
-                name: field.name.to_string(),
-                ty: field.ty.clone(),
-            })
-            .collect();
         Self {
             fields,
-            columns,
+            columns: OnceLock::new(),
             rest,
             lsn,
         }
     }
 
+    fn shared_columns(&self) -> &Arc<[Column]> {
+        self.columns.get_or_init(|| {
+            self.fields
+                .iter()
+                .map(|field| Column {
+                    name: field.name.to_string(),
+                    ty: field.ty.clone(),
+                })
+                .collect()
+        })
+    }
+
     /// The columns. Over a schemaless table `*` is one column here and many in each row: see `ResultRow::columns`.
     #[must_use]
     pub fn columns(&self) -> &[Column] {
-        &self.columns
+        self.shared_columns()
     }
 
     /// The commit of the statement, if it was one (INSERT … RETURNING).
@@ -155,8 +161,9 @@ impl Rows {
     /// # Errors
     /// `02000` if there is no row; `42804` if the value is of another kind.
     pub fn scalar<T: FromValue>(mut self) -> Result<T> {
-        match self.next_row()? {
-            Some(row) => row.get(0),
+        match self.next_raw()? {
+            Some(row) if self.has_open_columns() => self.present(row).get(0),
+            Some(row) => T::from_value(row.first().unwrap_or(&Value::Null)),
             None => Err(Error::data("02000", "the query returned no row")
                 .with_hint("use first(), which returns None then")),
         }
@@ -166,13 +173,17 @@ impl Rows {
     fn present(&self, row: Row) -> ResultRow {
         if !self.has_open_columns() {
             return ResultRow {
-                columns: Arc::clone(&self.columns),
+                columns: Arc::clone(self.shared_columns()),
                 values: row,
             };
         }
         let mut columns = Vec::new();
         let mut values = Vec::new();
-        for ((field, column), value) in self.fields.iter().zip(self.columns.iter()).zip(row.iter())
+        for ((field, column), value) in self
+            .fields
+            .iter()
+            .zip(self.columns().iter())
+            .zip(row.iter())
         {
             match (field.spread, value) {
                 (true, Value::Document(document)) => {

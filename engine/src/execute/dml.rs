@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tailwater_proto::{Document, Key, Row, Value, sqlstate};
-use tailwater_views::ExecContext;
+use tailwater_views::{ExecContext, Plan};
 
 use super::document::{conform, place, set_path, unset_path};
 use super::query;
@@ -62,12 +62,31 @@ pub(crate) fn insert(
     let mut result = DmlResult::default();
     match &bound.source {
         InsertSource::Rows { plan, columns } => {
-            for source in query::open(txn, plan, cx)?.collect()? {
+            let mut insert_source = |txn: &mut Transaction, source: &[Value]| {
                 let given: Result<Vec<Option<Value>>> = columns
                     .iter()
-                    .map(|expr| Ok(expr.as_ref().map(|e| e.eval(&source, cx)).transpose()?))
+                    .map(|expr| Ok(expr.as_ref().map(|e| e.eval(source, cx)).transpose()?))
                     .collect();
-                insert_row(engine, txn, bound, &writer, given?, &mut result, cx)?;
+                insert_row(engine, txn, bound, &writer, given?, &mut result, cx)
+            };
+            if let Plan::Values { rows, .. } = plan {
+                // Literal rows read nothing, so they need no reader: most inserts are one of these.
+                let rows: Result<Vec<Vec<Value>>> = rows
+                    .iter()
+                    .map(|exprs| {
+                        Ok(exprs
+                            .iter()
+                            .map(|e| e.eval(&[], cx))
+                            .collect::<Result<_, _>>()?)
+                    })
+                    .collect();
+                for source in rows? {
+                    insert_source(txn, &source)?;
+                }
+            } else {
+                for source in query::open(txn, plan, cx)?.collect()? {
+                    insert_source(txn, &source)?;
+                }
             }
         }
         InsertSource::Documents(documents) => {

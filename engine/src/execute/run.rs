@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tailwater_proto::{Row, Value, sqlstate};
 use tailwater_views::cast::cast;
 use tailwater_views::expr::CastMode;
@@ -195,9 +196,13 @@ fn context(
         now_us: txn.now_us,
         principal: Arc::clone(&txn.principal),
         parameters: parameters(around.parameters, bound)?,
-        ..ExecContext::default()
+        entropy: None,
+        counters: Arc::default(),
     })
 }
+
+/// Parameters on their way into their one allocation.
+type Fitted = SmallVec<[Value; 8]>;
 
 /// Parameters in the order the statement numbers them.
 fn parameters(given: &Parameters, bound: &BoundStatement) -> Result<Arc<[Value]>> {
@@ -214,13 +219,14 @@ fn parameters(given: &Parameters, bound: &BoundStatement) -> Result<Arc<[Value]>
             )
             .with_hint("bind one value for each ? or $n"));
         }
-        return wanted
+        let fitted: Fitted = wanted
             .iter()
             .zip(&given.values)
             .map(|(p, value)| fit(p, value))
-            .collect();
+            .collect::<Result<_>>()?;
+        return Ok(Arc::from(fitted.as_slice()));
     };
-    wanted
+    let fitted: Fitted = wanted
         .iter()
         .map(|parameter| {
             let place = names
@@ -237,7 +243,8 @@ fn parameters(given: &Parameters, bound: &BoundStatement) -> Result<Arc<[Value]>
                 ))
             })
         })
-        .collect()
+        .collect::<Result<_>>()?;
+    Ok(Arc::from(fitted.as_slice()))
 }
 
 /// A value as the type the statement needs it in.

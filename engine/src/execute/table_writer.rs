@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tailwater_proto::key_codec::{encode_key, encode_key_desc};
 use tailwater_proto::row_codec::{RowView, encode_row};
 use tailwater_proto::{ColumnId, Key, KeyRange, Row, Value, sqlstate};
@@ -18,9 +19,9 @@ use crate::txn::{Section, Target, Transaction};
 pub(crate) struct TableWriter {
     table: Arc<Relation>,
     indexes: Vec<Arc<Index>>,
-    layout: Vec<ColumnId>,
+    layout: SmallVec<[ColumnId; 16]>,
     /// Positions in the layout by ascending column number: the order in which rows are stored.
-    stored_order: Vec<usize>,
+    stored_order: SmallVec<[usize; 8]>,
     target: Target,
 }
 
@@ -37,8 +38,9 @@ pub(crate) struct Obstacle {
 
 impl TableWriter {
     pub(crate) fn new(txn: &Transaction, table: &Arc<Relation>) -> Self {
-        let layout = table.layout();
-        let mut stored_order: Vec<usize> = (0..layout.len()).collect();
+        // On the stack for ordinary tables: a writer is made for each statement.
+        let layout: SmallVec<[ColumnId; 16]> = table.columns.iter().map(|c| c.id).collect();
+        let mut stored_order: SmallVec<[usize; 8]> = (0..layout.len()).collect();
         stored_order.sort_unstable_by_key(|position| layout.get(*position));
         Self {
             indexes: txn.catalog.indexes_of(table.id).cloned().collect(),
