@@ -299,7 +299,10 @@ impl<'a> Walk<'a> {
     /// Whether the record goes on where the one before ended.
     fn is_next(&self, segment: &Segment, header: &FrameHeader) -> Result<bool> {
         let (expected, lsn) = (self.expected, header.lsn);
-        if expected.is_none() && lsn > segment.header.after_lsn {
+        if lsn <= segment.header.after_lsn && segment.last_lsn().is_none() {
+            return Err(segment.damaged(FRAMES_AT, lsn, "the first record is out of order"));
+        }
+        if expected.is_none() {
             return Ok(true);
         }
         if expected == Some(lsn) || segment.last_lsn().is_some() {

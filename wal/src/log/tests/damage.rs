@@ -5,7 +5,7 @@
 use super::*;
 use crate::error::Error;
 use crate::log::dump::Dump;
-use crate::log::format::{BLOCK_BYTES, FRAMES_AT, FrameKind};
+use crate::log::format::{BLOCK_BYTES, FRAMES_AT, FrameKind, SegmentHeader};
 
 /// Ten records in ten groups, closed, then some byte is changed.
 fn closed_log() -> MemoryVfs {
@@ -52,6 +52,29 @@ fn every_flipped_byte_of_a_segment_header_is_reported() {
         let error = recover(&vfs, quiet(), Lsn::ZERO).err().unwrap();
         assert!(matches!(error, Error::Damaged { offset: 0, .. }), "{error}");
     }
+}
+
+/// Found by the fuzz target `wal_recover`. Behind an empty segment such records were taken, the empty one was recycled,
+/// and the next recovery refused the log it had accepted.
+#[test]
+fn records_that_were_durable_before_their_segment_was_prepared_are_damage() {
+    let vfs = closed_log();
+    let file = open(&vfs, &segment_path(1));
+    let mut block = vec![0; BLOCK_BYTES];
+    file.read_exact_at(&mut block, 0).unwrap();
+    let mut header = SegmentHeader::decode(&block).unwrap();
+    header.after_lsn = Lsn(5);
+    file.write_all_at(&header.encode(), 0).unwrap();
+    header.after_lsn = Lsn::ZERO;
+    header.segment_no = 0;
+    header.salt += 1;
+    let empty = vfs.open(&segment_path(0), OpenMode::CreateNew).unwrap();
+    empty.write_all_at(&header.encode(), 0).unwrap();
+    let error = recover(&vfs, quiet(), Lsn::ZERO).err().unwrap();
+    assert!(
+        matches!(error, Error::Damaged { lsn: Lsn(1), .. }),
+        "{error}"
+    );
 }
 
 /// Without the NOOP of a clean close nothing says that the newest group was acknowledged, except the storage.
