@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,7 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use tailwater::{Database, FeedChange, FeedEvent, FeedRequest, Frame, Lsn, Ticket};
+use tailwater::{Database, FeedEvent, FeedRequest, Frame, Lsn, Ticket};
 
 use super::Outcome;
 use super::script::{Script, WRITERS};
@@ -30,8 +31,8 @@ pub(crate) struct Life {
     pub(crate) number: u64,
     /// The last commit to make.
     pub(crate) until: u64,
-    /// Where each follower goes on: the token that was stored with the last frame the parent has.
-    pub(crate) since: Vec<String>,
+    /// Where each follower goes on: lsn and token, stored together with the last frame the parent has.
+    pub(crate) since: Vec<(u64, String)>,
 }
 
 /// One life of the process.
@@ -50,22 +51,25 @@ pub(crate) fn run(life: &str) -> Outcome<()> {
         for writer in 0..WRITERS {
             let script = Script::new(life.seed, number, writer);
             let (db, left, out) = (&db, &left, out.clone());
-            scope.spawn(move || or_exit(write(db, script, left, &out)));
+            scope.spawn(move || or_exit(|| write(db, script, left, &out)));
         }
         for ((view, _), since) in VIEWS.iter().zip(&life.since) {
             let (db, since, out) = (&db, since.clone(), out.clone());
-            scope.spawn(move || or_exit(follow(db, view, since, opened_at, until, &out)));
+            scope.spawn(move || or_exit(|| follow(db, view, since, opened_at, until, &out)));
         }
         drop(out);
-        print(&lines)
+        print(lines)
     })?;
     Ok(db.close()?)
 }
 
-/// A failed thread ends the process: the parent sees it.
-fn or_exit(outcome: Outcome<()>) {
-    if let Err(error) = outcome {
+/// A failed thread ends the process, so that the parent sees it.
+fn or_exit(work: impl FnOnce() -> Outcome<()>) {
+    let ended = catch_unwind(AssertUnwindSafe(work));
+    if let Ok(Err(error)) = &ended {
         eprintln!("child: {error}");
+    }
+    if !matches!(ended, Ok(Ok(()))) {
         std::process::exit(1);
     }
 }
@@ -103,12 +107,12 @@ fn write(db: &Database, script: Script, left: &AtomicU64, out: &SyncSender<Strin
 fn follow(
     db: &Database,
     view: &str,
-    mut token: String,
+    (at, mut token): (u64, String),
     opened_at: Lsn,
     until: Lsn,
     out: &SyncSender<String>,
 ) -> Outcome<()> {
-    let mut at = Lsn::ZERO;
+    let mut at = Lsn(at);
     while at < until {
         let mut feed = db.subscribe(FeedRequest::of(view).since(&*token))?;
         for _ in 0..RESUME_AFTER {
@@ -142,22 +146,15 @@ fn line(view: &str, frame: &Frame, us: Option<i64>) -> Result<String, std::fmt::
     let mut line = format!(
         r#"{{"kind":"frame","view":"{view}","lsn":{lsn},"token":"{token}","us":{us},"changes":["#
     );
-    for (
-        place,
-        FeedChange {
-            op,
-            key,
-            before,
-            after,
-            ..
-        },
-    ) in frame.changes.iter().enumerate()
-    {
-        let comma = if place == 0 { "" } else { "," };
-        write!(line, r#"{comma}{{"op":"{}","key":""#, op.name())?;
-        key.iter().try_for_each(|byte| write!(line, "{byte:02x}"))?;
+    for (place, change) in frame.changes.iter().enumerate() {
+        let (comma, op) = (if place == 0 { "" } else { "," }, change.op.name());
+        write!(line, r#"{comma}{{"op":"{op}","key":""#)?;
+        change
+            .key
+            .iter()
+            .try_for_each(|byte| write!(line, "{byte:02x}"))?;
         line.push('"');
-        for (name, row) in [("before", before), ("after", after)] {
+        for (name, row) in [("before", &change.before), ("after", &change.after)] {
             if let Some(row) = row {
                 write!(line, r#","{name}":{row}"#)?;
             }
@@ -169,7 +166,7 @@ fn line(view: &str, frame: &Frame, us: Option<i64>) -> Result<String, std::fmt::
 }
 
 /// Writes lines as they come, and flushes when there are no more at the moment.
-fn print(lines: &Receiver<String>) -> std::io::Result<()> {
+fn print(lines: Receiver<String>) -> std::io::Result<()> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     while let Ok(line) = lines.recv() {
         writeln!(out, "{line}")?;

@@ -51,15 +51,9 @@ impl Parent {
         let db = tables::open(&path)?;
         tables::create(&db)?;
         let created_at = db.visible_lsn().0;
-        let follow = |(view, _)| {
-            Ok(db
-                .subscribe(FeedRequest::of(view).without_snapshot())?
-                .token())
-        };
-        let since = VIEWS
-            .map(follow)
-            .into_iter()
-            .collect::<tailwater::Result<_>>()?;
+        let now = |(view, _)| FeedRequest::of(view).without_snapshot();
+        let since = VIEWS.map(|view| Ok((created_at, db.subscribe(now(view))?.token())));
+        let since = since.into_iter().collect::<tailwater::Result<_>>()?;
         db.close()?;
         Ok(Self {
             commits: options.commits,
@@ -91,13 +85,16 @@ impl Parent {
             self.life.number += 1;
         }
         let db = tables::open(&self.path)?;
-        if db.visible_lsn().0 != self.life.until {
-            return Err(format!(
-                "the last commit is {}, not {}",
-                db.visible_lsn(),
-                self.life.until
-            )
-            .into());
+        let found = db.visible_lsn();
+        if found.0 != self.life.until {
+            return Err(format!("the last commit is {found}, not {}", self.life.until).into());
+        }
+        let missing = self
+            .commits
+            .saturating_sub(self.oracle.delivered.len() as u64);
+        if missing > 0 {
+            self.oracle.lost += missing;
+            return Err("not all that was committed was delivered".into());
         }
         for row in audit::audit(&mut self.oracle, &db)? {
             self.keep(2, &row)?;
@@ -113,24 +110,23 @@ impl Parent {
             .stdout(Stdio::piped())
             .spawn()?;
         let mut lines = BufReader::new(child.stdout.take().ok_or("the process has no output")?);
-        let (mut line, mut heard) = (String::new(), Ok(()));
+        let (mut line, mut heard, mut killed) = (String::new(), Ok(()), false);
         // The last line of a killed process may be cut.
         while heard.is_ok() && lines.read_line(&mut line)? > 0 && line.ends_with('\n') {
             heard = self.hear(line.trim_end());
             line.clear();
-            if kill_at.is_some_and(|at| self.oracle.acknowledged.len() as u64 >= at) {
+            let is_time = kill_at.is_some_and(|at| self.oracle.acknowledged.len() as u64 >= at);
+            if !killed && (is_time || heard.is_err()) {
                 child.kill()?;
+                killed = true;
             }
-        }
-        if heard.is_err() {
-            child.kill()?;
         }
         let ended = child.wait()?;
         heard?;
-        match (ended.success(), kill_at) {
-            (false, None) => Err(format!("the process failed by itself: {ended}").into()),
-            (success, _) => Ok(success),
+        if !killed && !ended.success() {
+            return Err(format!("the process failed by itself: {ended}").into());
         }
+        Ok(ended.success())
     }
 
     /// A line of the process.
@@ -139,30 +135,30 @@ impl Parent {
         let us = line["us"].as_u64();
         let view = VIEWS.iter().position(|(view, _)| line["view"] == *view);
         match (line["kind"].as_str(), view) {
-            (Some("open"), _) => println!("{text}"),
+            (Some("open"), _) => println!(
+                "life {}: opened at lsn {} in {} us, {} records replayed, {} rows evaluated",
+                self.life.number, line["lsn"], line["us"], line["replayed"], line["evaluated"]
+            ),
             (Some("ack"), _) => {
                 self.keep(0, text)?;
                 self.oracle.ack(&line)?;
                 self.latencies[usize::from(line["writer"] != 0)].extend(us);
             }
             (Some("frame"), Some(view)) => {
-                if view == 0
-                    && self.sabotage
-                    && self.oracle.delivered.len() as u64 >= self.commits / 2
-                {
+                let half = self.oracle.delivered.len() as u64 >= self.commits / 2;
+                if self.sabotage && view == 0 && half {
                     self.sabotage = false;
-                    let changes = line["changes"].as_array_mut();
-                    if changes.is_some_and(|changes| changes.pop().is_none() || changes.is_empty())
-                    {
+                    let changes = line["changes"].as_array_mut().ok_or("no changes")?;
+                    changes.pop();
+                    if changes.is_empty() {
                         return Ok(());
                     }
                 }
-                self.keep(1, text)?;
+                self.keep(1, &line.to_string())?;
                 self.oracle.frame(view, &line)?;
-                self.life.since[view] = line["token"]
-                    .as_str()
-                    .ok_or("a frame has no token")?
-                    .to_owned();
+                let token = line["token"].as_str().ok_or("a frame has no token")?;
+                let lsn = self.oracle.folds[view].0;
+                self.life.since[view] = (lsn, token.to_owned());
                 if view == 0 {
                     self.latencies[2].extend(us);
                 }
@@ -170,12 +166,9 @@ impl Parent {
             _ => return Err(format!("unknown line {text}").into()),
         }
         if self.told.elapsed() > Duration::from_secs(1) {
-            let (acknowledged, delivered) =
-                (self.oracle.acknowledged.len(), self.oracle.delivered.len());
-            println!(
-                "life {}: {acknowledged} acknowledged, {delivered} delivered",
-                self.life.number
-            );
+            let (acks, frames) = (self.oracle.acknowledged.len(), self.oracle.delivered.len());
+            let life = self.life.number;
+            println!("life {life}: {acks} acknowledged, {frames} delivered");
             self.told = Instant::now();
         }
         Ok(())
@@ -189,10 +182,7 @@ impl Parent {
 
     /// Prints percentiles.
     pub(crate) fn report(&mut self) {
-        println!(
-            "{:<28}{:>9}{:>9}{:>9}{:>9}",
-            "us", "p50", "p90", "p99", "max"
-        );
+        println!("in microseconds                   p50      p90      p99      max");
         let names = [
             "commit, one at a time",
             "commit, 16 in flight",
@@ -202,13 +192,8 @@ impl Parent {
             us.sort_unstable();
             let last = us.len().saturating_sub(1);
             let at = |percent: usize| us.get(last * percent / 100).copied().unwrap_or_default();
-            println!(
-                "{name:<28}{:>9}{:>9}{:>9}{:>9}",
-                at(50),
-                at(90),
-                at(99),
-                at(100)
-            );
+            let (p50, p90, p99, max) = (at(50), at(90), at(99), at(100));
+            println!("{name:<28}{p50:>9}{p90:>9}{p99:>9}{max:>9}");
         }
     }
 }
