@@ -150,6 +150,10 @@ fn bad_parameters_are_refused() {
             "22003",
         ),
         (
+            session.execute(insert, params![2, 1, 3]).unwrap_err(),
+            "42P02",
+        ),
+        (
             session
                 .execute("SELECT $nope", params! {"other": 1})
                 .unwrap_err(),
@@ -158,6 +162,58 @@ fn bad_parameters_are_refused() {
     ] {
         assert_eq!(error.sqlstate(), sqlstate, "{error}");
     }
+    assert_eq!(everything(&mut session), before);
+}
+
+/// `params![id, v, forgotten]` for `VALUES (?, ?)` used to work and to drop the third value without a word. A value
+/// that a single statement does not take is refused, on every way in; the statements of a script share what is given.
+#[test]
+fn values_that_a_statement_does_not_take_are_refused() {
+    let db = Database::memory().unwrap();
+    db.exec(SCHEMA, ()).unwrap();
+    let mut session = db.session();
+    let before = everything(&mut session);
+    let insert = "INSERT INTO t (id, v) VALUES (?, ?)";
+    let told = |error: Error, taken: &str| {
+        assert_eq!(error.sqlstate(), "42P02", "{error}");
+        let expected = format!("the statement takes {taken} were given");
+        assert_eq!(error.message(), expected);
+    };
+    let three = || params![2, 1, 3];
+    // The second round meets the statement in the cache.
+    for _ in 0..2 {
+        told(session.execute(insert, three()).unwrap_err(), "2 parameters, 3");
+        told(db.exec(insert, three()).unwrap_err(), "2 parameters, 3");
+        told(db.submit(insert, three()).map(drop).unwrap_err(), "2 parameters, 3");
+        let error = db.update(|tx| tx.exec(insert, three()).map(drop));
+        told(error.unwrap_err(), "2 parameters, 3");
+        let error = db.view(|snap| snap.query("SELECT ?", params![1, 2]).map(drop));
+        told(error.unwrap_err(), "1 parameter, 2");
+        told(db.query("SELECT 1", params![1]).map(drop).unwrap_err(), "no parameters, 1");
+        for sql in [
+            "EXPLAIN SELECT 1",
+            "EXPLAIN CREATE MATERIALIZED VIEW w AS SELECT id FROM t",
+            "CREATE TABLE other (id INT)",
+            "BEGIN",
+            "SHOW TABLES",
+            "CHECK VIEW s",
+            "CHECKPOINT",
+            "TAIL s",
+            "DROP TABLE loose",
+        ] {
+            told(session.execute(sql, params![7]).unwrap_err(), "no parameters, 1");
+        }
+        told(session.execute("TAIL s SINCE ?", params!["x", 1]).unwrap_err(), "1 parameter, 2");
+        assert_eq!(everything(&mut session), before);
+        db.exec(insert, params![2, 1]).unwrap();
+        db.exec("DELETE FROM t WHERE id = ?", params![2]).unwrap();
+    }
+    session
+        .execute(
+            "INSERT INTO t (id, v) VALUES ($1, $2); DELETE FROM t WHERE id = $1",
+            params![2, 1],
+        )
+        .unwrap();
     assert_eq!(everything(&mut session), before);
 }
 

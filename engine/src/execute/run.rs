@@ -78,15 +78,24 @@ pub(crate) fn run(
             run_prepared(around, txn, &prepared)
         }
         Statement::Explain(explain) => utility::explain(around, txn, sql, parsed, explain),
-        Statement::Show(show) => utility::show(around, txn, show),
-        Statement::CheckView(name) => utility::check_view(around, txn, name),
+        Statement::Show(show) => {
+            around.parameters.refuse_more_than(0)?;
+            utility::show(around, txn, show)
+        }
+        Statement::CheckView(name) => {
+            around.parameters.refuse_more_than(0)?;
+            utility::check_view(around, txn, name)
+        }
         Statement::Checkpoint => {
+            around.parameters.refuse_more_than(0)?;
             around.engine.checkpoint()?;
             Ok(Ran::Count("CHECKPOINT", 0))
         }
         _ => {
             refuse_writes(txn)?;
-            ddl::execute_ddl(around, txn, sql, parsed)
+            let ran = ddl::execute_ddl(around, txn, sql, parsed)?;
+            around.parameters.refuse_more_than(0)?;
+            Ok(ran)
         }
     }
 }
@@ -212,13 +221,14 @@ fn parameters(given: &Parameters, bound: &BoundStatement) -> Result<Arc<[Value]>
             return Err(Error::statement(
                 sqlstate::UNDEFINED_PARAMETER,
                 format!(
-                    "the statement has {} parameters, {} were given",
-                    wanted.len(),
+                    "the statement takes {}, {} were given",
+                    crate::params::count(wanted.len()),
                     given.values.len()
                 ),
             )
             .with_hint("bind one value for each ? or $n"));
         }
+        given.refuse_more_than(wanted.len())?;
         let fitted: Fitted = wanted
             .iter()
             .zip(&given.values)

@@ -45,6 +45,7 @@ pub(super) fn explain(
     explain: &Explain,
 ) -> Result<Ran> {
     if let Statement::CreateView(view) = &explain.statement {
+        around.parameters.refuse_more_than(0)?;
         let dataflow = super::ddl::plan_view(around, txn, parsed, view)?;
         return Ok(lines("QUERY PLAN", &explain::explain_dataflow(&dataflow)));
     }
@@ -55,6 +56,8 @@ pub(super) fn explain(
         source: Arc::clone(&parsed.source),
     };
     let prepared = prepare(around.engine, txn, sql, &inner)?;
+    let taken = prepared.bound.parameters().len();
+    around.parameters.refuse_more_than(taken)?;
     let mut text = match &prepared.bound {
         BoundStatement::Query(bound) => explain::explain(&bound.plan, &txn.catalog),
         BoundStatement::Insert(bound) => {
