@@ -331,6 +331,7 @@ impl Session {
                 sqlstate::DUPLICATE_CURSOR,
                 format!("cursor \"{name}\" already exists"),
             )
+            .on(name)
             .with_hint("CLOSE it first, or take another name"));
         }
         self.open_mut("DECLARE CURSOR")?.refuse_failed()?;
@@ -402,6 +403,7 @@ fn no_cursor(name: &str) -> Error {
         sqlstate::INVALID_CURSOR_NAME,
         format!("cursor \"{name}\" does not exist"),
     )
+    .on(name)
     .with_hint("DECLARE it in this transaction first")
 }
 
@@ -434,6 +436,7 @@ impl Open {
                     sqlstate::INVALID_SAVEPOINT,
                     format!("savepoint \"{name}\" does not exist"),
                 )
+                .on(name)
             })
     }
 

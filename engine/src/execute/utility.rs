@@ -6,7 +6,7 @@ use tailwater_proto::{Direction, KeyRange, Row, SqlType, Value, sqlstate};
 use tailwater_views::plan::Field;
 use tailwater_views::{ExecContext, Reader, function};
 
-use super::run::{Ran, Surroundings, prepare, run_prepared};
+use super::run::{Ran, Surroundings, prepare, run_bound};
 use crate::catalog::{Object, ObjectName, Relation, RelationKind};
 use crate::error::{Error, Result};
 use crate::explain;
@@ -77,7 +77,7 @@ pub(super) fn explain(
         ),
     };
     if explain.analyze {
-        let ran = run_prepared(around, txn, &prepared)?;
+        let ran = run_bound(around, txn, &prepared.bound)?;
         let (rows, read) = match ran {
             Ran::Rows(_, mut source) => {
                 let mut rows = 0_u64;
@@ -210,6 +210,7 @@ pub(super) fn show(around: &Surroundings<'_>, txn: &Transaction, show: &Show) ->
                         sqlstate::UNDEFINED_OBJECT,
                         format!("unrecognized configuration parameter \"{name}\""),
                     )
+                    .on(name.clone())
                     .with_hint("SHOW ALL lists what can be shown"));
                 }
             };
