@@ -52,6 +52,12 @@ impl fmt::Debug for Start {
 }
 
 /// What becomes of a subscriber whose queue overflows. Commits never wait for it either way.
+///
+/// ```
+/// use tailwater_capture::LagPolicy;
+///
+/// assert_eq!(LagPolicy::default(), LagPolicy::CatchUp); // slow readers lose nothing unless they ask to
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LagPolicy {
     /// It reads on from the ring, then from the log, and joins its queue again: no commit twice, none lost.

@@ -6,6 +6,13 @@
 use std::time::Duration;
 
 /// The bounds of one feed.
+///
+/// ```
+/// use tailwater_capture::FeedSettings;
+///
+/// let small = FeedSettings { ring_bytes_max: 1 << 20, ..FeedSettings::default() };
+/// assert_eq!(small.queue_frames_max, 1_024); // then a subscriber reads on from ring and log by itself
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedSettings {
     /// Bytes of records kept in memory for readers that are a little behind. Records the log cannot give back yet

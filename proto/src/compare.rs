@@ -47,6 +47,15 @@ impl Value {
     /// intervals compare with days of 24 hours and months of 30 days; TEXT by its bytes; arrays by elements, then
     /// length; documents by fields sorted by name, each by name, then value. JSON is what it holds, and its `null`
     /// stands between all else and NULL.
+    ///
+    /// ```
+    /// use tailwater_proto::Value;
+    ///
+    /// let mut mixed = [Value::text("a"), Value::Null, Value::Double(1.5), Value::Int(1)];
+    /// mixed.sort_by(Value::cmp_total);
+    /// assert_eq!(mixed[..2], [Value::Int(1), Value::Double(1.5)]); // numbers among themselves, by amount
+    /// assert!(mixed[3].is_null());
+    /// ```
     #[must_use]
     pub fn cmp_total(&self, other: &Self) -> Ordering {
         match (self, other) {
@@ -58,6 +67,14 @@ impl Value {
 
     /// What SQL's `<`, `=`, `>` say: `None` (unknown) if either side is NULL or the two are of classes without an
     /// order between them, such as text and numbers.
+    ///
+    /// ```
+    /// use std::cmp::Ordering;
+    /// use tailwater_proto::Value;
+    ///
+    /// assert_eq!(Value::Int(1).cmp_sql(&Value::Double(1.5)), Some(Ordering::Less));
+    /// assert_eq!(Value::Null.cmp_sql(&Value::Null), None); // unknown
+    /// ```
     #[must_use]
     pub fn cmp_sql(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
@@ -72,6 +89,15 @@ impl Value {
     }
 
     /// What JSON holds, any number of wrappers deep; other values are themselves. JSON `null` stays wrapped.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tailwater_proto::Value;
+    ///
+    /// let json = Value::Json(Arc::new(Value::Int(7)));
+    /// assert_eq!(json.as_int(), None);
+    /// assert_eq!(json.unwrap_json().as_int(), Some(7));
+    /// ```
     #[must_use]
     pub fn unwrap_json(&self) -> &Self {
         let mut value = self;
@@ -128,6 +154,13 @@ pub(crate) fn instant_of(value: &Value) -> Option<i128> {
 
 impl Interval {
     /// The length PostgreSQL compares by, in microseconds: days of 24 hours, months of 30 days.
+    ///
+    /// ```
+    /// use tailwater_proto::Interval;
+    ///
+    /// let interval = Interval { months: 0, days: 1, micros: -1 };
+    /// assert_eq!(interval.span_us(), 86_399_999_999);
+    /// ```
     #[must_use]
     pub fn span_us(&self) -> i128 {
         (i128::from(self.months) * 30 + i128::from(self.days)) * DAY_US + i128::from(self.micros)

@@ -11,38 +11,87 @@ use smallvec::SmallVec;
 const INLINE: usize = 24;
 
 /// An order-preserving encoded key: compared as bytes.
+///
+/// ```
+/// use tailwater_proto::{Value, key_of};
+///
+/// let keys = [-5, 0, 3, 1_000].map(|n| key_of(&[Value::Int(n)]));
+/// assert!(keys.is_sorted()); // as bytes in the order of the values
+/// assert_eq!(key_of(&[Value::Int(3)]), key_of(&[Value::Double(3.0)]));
+/// ```
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(SmallVec<[u8; INLINE]>);
 
 impl Key {
     /// The empty key: the only key of a group without group columns.
+    ///
+    /// ```
+    /// assert!(tailwater_proto::Key::new().is_empty());
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self(SmallVec::new())
     }
 
     /// Appends bytes; encoders write through this.
+    ///
+    /// ```
+    /// use tailwater_proto::Key;
+    ///
+    /// let mut key = Key::from(&b"ab"[..]);
+    /// key.extend(b"cd");
+    /// assert_eq!(&*key, b"abcd");
+    /// ```
     pub fn extend(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
 
     /// Appends one byte.
+    ///
+    /// ```
+    /// let mut key = tailwater_proto::Key::new();
+    /// key.push(0x2a);
+    /// assert_eq!(format!("{key:?}"), "x'2a'");
+    /// ```
     pub fn push(&mut self, byte: u8) {
         self.0.push(byte);
     }
 
     /// The bytes, to be changed in place (descending columns flip theirs).
+    ///
+    /// ```
+    /// use tailwater_proto::Key;
+    ///
+    /// let mut key = Key::from(&[0x00, 0xf0][..]);
+    /// key.as_mut_slice().iter_mut().for_each(|byte| *byte = !*byte);
+    /// assert_eq!(&*key, [0xff, 0x0f]);
+    /// ```
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         &mut self.0
     }
 
     /// Cuts the key to its first `len` bytes; longer than the key: no change.
+    ///
+    /// ```
+    /// let mut key = tailwater_proto::Key::from(&b"prefix and more"[..]);
+    /// key.truncate(6);
+    /// assert_eq!(&*key, b"prefix");
+    /// ```
     pub fn truncate(&mut self, len: usize) {
         self.0.truncate(len);
     }
 
     /// The least key greater than every key that starts with this one,
     /// or `None` if there is no such key (all bytes 0xFF, or empty).
+    ///
+    /// ```
+    /// use tailwater_proto::Key;
+    ///
+    /// let end = |bytes: &[u8]| Key::from(bytes).prefix_end();
+    /// assert_eq!(end(&[1, 2]), Some(Key::from(&[1, 3][..])));
+    /// assert_eq!(end(&[1, 0xff]), Some(Key::from(&[2][..])));
+    /// assert_eq!(end(&[0xff]), None);
+    /// ```
     #[must_use]
     pub fn prefix_end(&self) -> Option<Self> {
         let mut end = self.clone();

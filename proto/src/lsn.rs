@@ -5,19 +5,45 @@ use std::fmt;
 
 /// Log sequence number: the dense number of one committed transaction (1, 2, 3 …).
 /// Zero stands for "before the first commit".
+///
+/// ```
+/// use tailwater_proto::Lsn;
+///
+/// assert!(Lsn(7) < Lsn(10));
+/// assert_eq!(Lsn(7).to_string(), "7");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lsn(pub u64);
 
 impl Lsn {
     /// Before the first commit.
+    ///
+    /// ```
+    /// use tailwater_proto::Lsn;
+    ///
+    /// assert_eq!(Lsn::ZERO.next(), Lsn(1)); // the first commit
+    /// ```
     pub const ZERO: Self = Self(0);
     /// Later than every commit there can be.
+    ///
+    /// ```
+    /// use tailwater_proto::Lsn;
+    ///
+    /// let oldest = [Lsn(9), Lsn(4)].into_iter().fold(Lsn::MAX, Ord::min);
+    /// assert_eq!(oldest, Lsn(4));
+    /// ```
     pub const MAX: Self = Self(u64::MAX);
 
     /// The number after this one.
     ///
     /// # Panics
     /// At 2^64 - 1, which no log reaches.
+    ///
+    /// ```
+    /// use tailwater_proto::Lsn;
+    ///
+    /// assert_eq!(Lsn(41).next(), Lsn(42));
+    /// ```
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)

@@ -5,6 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// A declared SQL type. Serialised by variant name in stored plans: names are never changed.
+///
+/// ```
+/// use tailwater_proto::SqlType;
+///
+/// let prices = SqlType::Array(Box::new(SqlType::Numeric(Some((10, 2)))));
+/// assert_eq!(prices.to_string(), "numeric(10,2)[]");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SqlType {
     /// Known only when the value is seen: undeclared columns, document fields.
@@ -55,6 +62,12 @@ pub enum SqlType {
 
 impl SqlType {
     /// The number PostgreSQL clients know the type by (`pg_type.oid`); DOCUMENT travels as jsonb, ANY as text.
+    ///
+    /// ```
+    /// use tailwater_proto::SqlType;
+    ///
+    /// assert_eq!((SqlType::Int4.oid(), SqlType::Array(Box::new(SqlType::Int4)).oid()), (23, 1007));
+    /// ```
     #[must_use]
     pub fn oid(&self) -> u32 {
         match self {
@@ -101,6 +114,13 @@ impl SqlType {
     }
 
     /// PostgreSQL's type modifier (`pg_attribute.atttypmod`), -1 for none.
+    ///
+    /// ```
+    /// use tailwater_proto::SqlType;
+    ///
+    /// assert_eq!(SqlType::Varchar(Some(20)).typmod(), 24); // PostgreSQL adds four
+    /// assert_eq!(SqlType::Text.typmod(), -1);
+    /// ```
     #[must_use]
     pub fn typmod(&self) -> i32 {
         match self {
@@ -115,6 +135,12 @@ impl SqlType {
     }
 
     /// Whether values of the type are numbers.
+    ///
+    /// ```
+    /// use tailwater_proto::SqlType;
+    ///
+    /// assert!(SqlType::Real.is_numeric() && !SqlType::Interval.is_numeric());
+    /// ```
     #[must_use]
     pub const fn is_numeric(&self) -> bool {
         matches!(
@@ -124,12 +150,24 @@ impl SqlType {
     }
 
     /// Whether values of the type are whole numbers.
+    ///
+    /// ```
+    /// use tailwater_proto::SqlType;
+    ///
+    /// assert!(SqlType::Int8.is_integer() && !SqlType::Numeric(Some((5, 0))).is_integer());
+    /// ```
     #[must_use]
     pub const fn is_integer(&self) -> bool {
         matches!(self, Self::Int2 | Self::Int4 | Self::Int8)
     }
 
     /// Whether values of the type are character strings.
+    ///
+    /// ```
+    /// use tailwater_proto::SqlType;
+    ///
+    /// assert!(SqlType::Char(3).is_text() && !SqlType::Uuid.is_text());
+    /// ```
     #[must_use]
     pub const fn is_text(&self) -> bool {
         matches!(self, Self::Text | Self::Char(_) | Self::Varchar(_))

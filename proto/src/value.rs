@@ -13,6 +13,14 @@ use crate::document::Document;
 /// One datum. 24 bytes; clones share what is large.
 ///
 /// Integers of every declared width are `Int`; CHAR, VARCHAR and TEXT are `Text` (CHAR without its padding).
+///
+/// ```
+/// use tailwater_proto::Value;
+///
+/// let row = [Value::from(7), Value::from("Ada"), Value::from(None::<bool>)];
+/// assert_eq!(row.map(|value| value.kind_name()), ["integer", "text", "null"]);
+/// assert_eq!(Value::Int(2), Value::Double(2.0)); // one order over all numbers
+/// ```
 #[derive(Clone, Debug, Default)]
 pub enum Value {
     /// SQL NULL.
@@ -53,6 +61,16 @@ pub enum Value {
 }
 
 /// INTERVAL: three counts that no calendar-free rule can fold into each other.
+///
+/// ```
+/// use tailwater_proto::{Interval, Value};
+///
+/// let month = Interval { months: 1, ..Interval::default() };
+/// let days = Interval { days: 30, ..Interval::default() };
+/// assert_ne!(month, days); // as stored,
+/// assert_eq!(Value::from(month), Value::from(days)); // but alike to SQL's `=`
+/// assert_eq!(month.to_string(), "1 mon");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Interval {
     /// Months, years included.
@@ -65,36 +83,77 @@ pub struct Interval {
 
 impl Value {
     /// A text value.
+    ///
+    /// ```
+    /// use tailwater_proto::Value;
+    ///
+    /// assert_eq!(Value::text("Ada").as_text(), Some("Ada"));
+    /// ```
     #[must_use]
     pub fn text(text: &str) -> Self {
         Self::Text(EcoString::from(text))
     }
 
     /// A numeric value.
+    ///
+    /// ```
+    /// use tailwater_proto::{BigDecimal, Value};
+    ///
+    /// let exact: BigDecimal = "0.10".parse().unwrap();
+    /// assert_eq!(Value::numeric(exact).to_string(), "0.10"); // its zeros too
+    /// ```
     #[must_use]
     pub fn numeric(number: BigDecimal) -> Self {
         Self::Numeric(Arc::new(number))
     }
 
     /// An array value.
+    ///
+    /// ```
+    /// use tailwater_proto::Value;
+    ///
+    /// let mixed = Value::array(vec![Value::Int(1), Value::text("one"), Value::Null]);
+    /// assert_eq!(mixed.to_string(), "{1,one,NULL}"); // as PostgreSQL prints arrays
+    /// ```
     #[must_use]
     pub fn array(elements: Vec<Self>) -> Self {
         Self::Array(elements.into())
     }
 
     /// A document value.
+    ///
+    /// ```
+    /// use tailwater_proto::{Document, Value};
+    ///
+    /// let mut person = Document::new();
+    /// person.set("name", Value::text("Ada"));
+    /// assert_eq!(Value::document(person).to_string(), r#"{"name": "Ada"}"#);
+    /// ```
     #[must_use]
     pub fn document(document: Document) -> Self {
         Self::Document(Arc::new(document))
     }
 
     /// Whether this is SQL NULL.
+    ///
+    /// ```
+    /// use tailwater_proto::parse_json;
+    ///
+    /// assert!(parse_json("[null]").unwrap().as_array().unwrap()[0].is_null());
+    /// ```
     #[must_use]
     pub const fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
 
     /// The truth of a condition: `Some` for BOOL, `None` for NULL and every other kind.
+    ///
+    /// ```
+    /// use tailwater_proto::Value;
+    ///
+    /// assert_eq!(Value::Bool(true).as_bool(), Some(true));
+    /// assert_eq!(Value::Int(1).as_bool(), None); // numbers are no truths
+    /// ```
     #[must_use]
     pub const fn as_bool(&self) -> Option<bool> {
         match self {
@@ -104,6 +163,13 @@ impl Value {
     }
 
     /// The integer, if this is one.
+    ///
+    /// ```
+    /// use tailwater_proto::Value;
+    ///
+    /// assert_eq!(Value::Int(3).as_int(), Some(3));
+    /// assert_eq!(Value::Double(3.0).as_int(), None); // equal, but of another kind
+    /// ```
     #[must_use]
     pub const fn as_int(&self) -> Option<i64> {
         match self {
@@ -113,6 +179,13 @@ impl Value {
     }
 
     /// The text, if this is one.
+    ///
+    /// ```
+    /// use tailwater_proto::Value;
+    ///
+    /// let greeting = Value::from("hello".to_owned());
+    /// assert_eq!(greeting.as_text().map(str::len), Some(5));
+    /// ```
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {
@@ -122,6 +195,13 @@ impl Value {
     }
 
     /// The document, if this is one.
+    ///
+    /// ```
+    /// use tailwater_proto::parse_json;
+    ///
+    /// let order = parse_json(r#"{"id": 7, "paid": true}"#).unwrap();
+    /// assert_eq!(order.as_document().unwrap().len(), 2);
+    /// ```
     #[must_use]
     pub fn as_document(&self) -> Option<&Document> {
         match self {
@@ -131,6 +211,13 @@ impl Value {
     }
 
     /// The elements, if this is an array.
+    ///
+    /// ```
+    /// use tailwater_proto::{Value, parse_json};
+    ///
+    /// let tags = parse_json(r#"["new", "gift"]"#).unwrap();
+    /// assert_eq!(tags.as_array().and_then(|tags| tags.last()?.as_text()), Some("gift"));
+    /// ```
     #[must_use]
     pub fn as_array(&self) -> Option<&[Self]> {
         match self {
@@ -140,6 +227,12 @@ impl Value {
     }
 
     /// The name of the kind, as `typeof` prints it.
+    ///
+    /// ```
+    /// use tailwater_proto::Value;
+    ///
+    /// assert_eq!(Value::Bytes([1, 2][..].into()).kind_name(), "blob");
+    /// ```
     #[must_use]
     pub const fn kind_name(&self) -> &'static str {
         match self {

@@ -13,21 +13,52 @@ use crate::error::{Error, Result};
 const ROWS_PER_CHECK: u64 = 256;
 
 /// Stops a running statement from another thread.
+///
+/// ```
+/// let token = tailwater_views::CancelToken::default();
+/// let handed_out = token.clone();
+/// std::thread::spawn(move || handed_out.cancel()).join().unwrap();
+/// assert!(token.is_cancelled()); // clones are one token
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct CancelToken(Arc<AtomicBool>);
 
 impl CancelToken {
     /// Asks the statement to stop at its next check.
+    ///
+    /// ```
+    /// use tailwater_views::{CancelToken, ExecContext};
+    ///
+    /// let cancel = CancelToken::default();
+    /// let statement = ExecContext { cancel: cancel.clone(), ..ExecContext::default() };
+    /// assert!(statement.check().is_ok());
+    /// cancel.cancel();
+    /// assert_eq!(statement.check().unwrap_err().sqlstate(), "57014");
+    /// ```
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
     /// Forgets that stopping was asked for, so that the next statement runs.
+    ///
+    /// ```
+    /// let token = tailwater_views::CancelToken::default();
+    /// token.cancel();
+    /// token.reset();
+    /// assert!(!token.is_cancelled());
+    /// ```
     pub fn reset(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 
     /// Whether stopping was asked for.
+    ///
+    /// ```
+    /// let token = tailwater_views::CancelToken::default();
+    /// let before = token.is_cancelled();
+    /// token.cancel();
+    /// assert_eq!((before, token.is_cancelled()), (false, true));
+    /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)

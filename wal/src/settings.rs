@@ -5,6 +5,15 @@
 use std::time::Duration;
 
 /// When a commit is told that it is done.
+///
+/// ```
+/// use std::time::Duration;
+/// use tailwater_wal::{Settings, SyncMode};
+///
+/// assert_eq!(Settings::default().sync, SyncMode::Commit);
+/// let may_lose_the_last_second = SyncMode::Interval(Duration::from_secs(1));
+/// assert_ne!(may_lose_the_last_second, SyncMode::Off); // which may lose what the system has not written yet
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SyncMode {
     /// Once its record is written and synced. Nothing acknowledged is ever lost.
@@ -17,6 +26,13 @@ pub enum SyncMode {
 }
 
 /// Who does the work that no caller waits for.
+///
+/// ```
+/// use tailwater_wal::{Background, Settings};
+///
+/// let simulated = Settings { background: Background::Caller, seed: Some(7), ..Settings::default() };
+/// assert_ne!(simulated.background, Background::default()); // no thread that a seed does not govern
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Background {
     /// Two threads of the log: one prepares segments, one flushes for futures, intervals and idle moments.
@@ -28,6 +44,18 @@ pub enum Background {
 }
 
 /// Settings of the log.
+///
+/// ```
+/// use std::time::Duration;
+/// use tailwater_wal::Settings;
+///
+/// let week = Settings {
+///     retain_bytes_max: 10 << 30,
+///     retain_age: Duration::from_secs(7 * 24 * 3600),
+///     ..Settings::default()
+/// };
+/// assert_eq!(week.segment_bytes % 4096, 0); // for subscribers that come back only after days
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Bytes of a segment file, header included; a multiple of 4 KiB. A larger group gets a larger file.
@@ -57,6 +85,13 @@ pub struct Settings {
 }
 
 /// How sealed segments are read.
+///
+/// ```
+/// use tailwater_wal::{SealedReads, Settings};
+///
+/// let without_maps = Settings { sealed_reads: SealedReads::Positioned, ..Settings::default() };
+/// assert_ne!(without_maps, Settings::default());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SealedReads {
     /// Through a memory map where the file system has one.

@@ -10,6 +10,22 @@ use std::io;
 use memmap2::Mmap;
 
 /// The bytes of a sealed file, mapped.
+///
+/// ```
+/// use tailwater_wal::vfs::{OpenMode, OsVfs, Vfs};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// let file = OsVfs::new().open(&dir.path().join("sealed"), OpenMode::Create)?;
+/// file.write_all_at(b"sealed", 0)?;
+/// if let Some(mapping) = file.map()? {
+///     let mut copy = [0; 4];
+///     assert_eq!(mapping.read_at(&mut copy, 2), 4);
+///     assert_eq!(&copy, b"aled");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Mapping {
     map: Mmap,
@@ -32,18 +48,56 @@ impl Mapping {
     }
 
     /// Length in bytes.
+    ///
+    /// ```
+    /// use tailwater_wal::vfs::{OpenMode, OsVfs, Vfs};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let file = OsVfs::new().open(&dir.path().join("f"), OpenMode::Create)?;
+    /// file.set_len(10)?;
+    /// assert_eq!(file.map()?.map(|mapping| mapping.len()), Some(10));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn len(&self) -> u64 {
         self.map.len() as u64
     }
 
     /// Whether nothing is mapped.
+    ///
+    /// ```
+    /// use tailwater_wal::vfs::{OpenMode, OsVfs, Vfs};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let file = OsVfs::new().open(&dir.path().join("f"), OpenMode::Create)?;
+    /// file.set_len(1)?;
+    /// assert!(file.map()?.is_some_and(|mapping| !mapping.is_empty()));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.map.is_empty()
     }
 
     /// Copies up to `buf.len()` bytes from `offset`; returns how many there were.
+    ///
+    /// ```
+    /// use tailwater_wal::vfs::{OpenMode, OsVfs, Vfs};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let file = OsVfs::new().open(&dir.path().join("f"), OpenMode::Create)?;
+    /// file.write_all_at(b"abc", 0)?;
+    /// let mapping = file.map()?.unwrap();
+    /// let mut buf = [0; 8];
+    /// assert_eq!((mapping.read_at(&mut buf, 1), mapping.read_at(&mut buf, 99)), (2, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_at(&self, buf: &mut [u8], offset: u64) -> usize {
         let Some(rest) = usize::try_from(offset)
             .ok()

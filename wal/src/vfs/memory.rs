@@ -21,6 +21,25 @@ use content::Content;
 pub use content::SECTOR_BYTES;
 
 /// Something that was not yet synced when the machine crashed.
+///
+/// ```
+/// use std::path::Path;
+/// use tailwater_wal::vfs::{MemoryVfs, OpenMode, Pending, Vfs};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let vfs = MemoryVfs::new();
+/// vfs.open(Path::new("f"), OpenMode::Create)?;
+/// let mut asked = Vec::new();
+/// let _ = vfs.crash_keeping(&mut |pending| {
+///     if let Pending::Name { path } = pending {
+///         asked.push(path.to_owned());
+///     }
+///     false
+/// });
+/// assert_eq!(asked, [Path::new("f")]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pending<'a> {
     /// A sector of [`SECTOR_BYTES`] at this offset of a file.
@@ -43,6 +62,22 @@ pub enum Pending<'a> {
 }
 
 /// A tree of files in memory. Clones share it, until [`MemoryVfs::crash`] leaves the older ones behind.
+///
+/// ```
+/// use std::path::Path;
+/// use tailwater_wal::vfs::{MemoryVfs, OpenMode, Vfs};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let vfs = MemoryVfs::new();
+/// let same = vfs.clone();
+/// vfs.open(Path::new("f"), OpenMode::Create)?;
+/// assert!(same.exists(Path::new("f"))?);
+/// let next_boot = vfs.crash();
+/// assert!(same.exists(Path::new("f")).is_err()); // the machine it belonged to is gone
+/// assert!(!next_boot.exists(Path::new("f"))?); // nobody had synced the folder
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct MemoryVfs {
     disk: Arc<Disk>,
@@ -134,12 +169,30 @@ impl NameChange {
 
 impl MemoryVfs {
     /// An empty tree without a limit.
+    ///
+    /// ```
+    /// use tailwater_wal::vfs::MemoryVfs;
+    ///
+    /// assert_eq!(MemoryVfs::new().used_bytes(), 0);
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// An empty tree that answers `StorageFull` beyond `bytes`.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use tailwater_wal::vfs::{MemoryVfs, OpenMode, Vfs};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let file = MemoryVfs::with_capacity_bytes(2).open(Path::new("f"), OpenMode::Create)?;
+    /// assert!(file.write_all_at(b"ab", 0).is_ok());
+    /// assert_eq!(file.write_all_at(b"c", 2).unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_capacity_bytes(bytes: u64) -> Self {
         let vfs = Self::default();
@@ -148,17 +201,57 @@ impl MemoryVfs {
     }
 
     /// Changes how many bytes all files together may hold; what is there stays.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use tailwater_wal::vfs::{MemoryVfs, OpenMode, Vfs};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let vfs = MemoryVfs::with_capacity_bytes(0);
+    /// let file = vfs.open(Path::new("f"), OpenMode::Create)?;
+    /// assert!(file.write_all_at(b"a", 0).is_err());
+    /// vfs.set_capacity_bytes(1 << 20); // someone has made room
+    /// assert!(file.write_all_at(b"a", 0).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_capacity_bytes(&self, bytes: u64) {
         self.disk.capacity_bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// Bytes that all files together hold.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use tailwater_wal::vfs::{MemoryVfs, OpenMode, Vfs};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let vfs = MemoryVfs::new();
+    /// vfs.open(Path::new("f"), OpenMode::Create)?.set_len(4096)?;
+    /// assert_eq!(vfs.used_bytes(), 4096);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn used_bytes(&self) -> u64 {
         self.disk.used_bytes.load(Ordering::Relaxed)
     }
 
     /// Lets `count` more writes succeed, then one fail.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use tailwater_wal::vfs::{MemoryVfs, OpenMode, Vfs};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let vfs = MemoryVfs::new();
+    /// let file = vfs.open(Path::new("f"), OpenMode::Create)?;
+    /// vfs.fail_write_after(1);
+    /// let writes: Vec<bool> = (0..3).map(|at| file.write_all_at(b"x", at).is_ok()).collect();
+    /// assert_eq!(writes, [true, false, true]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn fail_write_after(&self, count: u32) {
         self.disk
             .writes_left
@@ -166,6 +259,20 @@ impl MemoryVfs {
     }
 
     /// Lets `count` more syncs (of files or directories) succeed, then one fail.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use tailwater_wal::vfs::{MemoryVfs, OpenMode, Vfs};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let vfs = MemoryVfs::new();
+    /// let file = vfs.open(Path::new("f"), OpenMode::Create)?;
+    /// vfs.fail_sync_after(0);
+    /// assert!(vfs.sync_dir(Path::new("")).is_err());
+    /// assert!(file.sync_data().is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn fail_sync_after(&self, count: u32) {
         self.disk
             .syncs_left
@@ -174,6 +281,19 @@ impl MemoryVfs {
 
     /// Crashes the machine: all that was not synced is lost and locks are free. Returns the door of the next
     /// boot; this one, its clones and its open files are dead and answer errors.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use tailwater_wal::vfs::{LockOutcome, MemoryVfs, Vfs};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let vfs = MemoryVfs::new();
+    /// let _held = vfs.lock(Path::new("LOCK"))?;
+    /// let next_boot = vfs.crash();
+    /// assert!(matches!(next_boot.lock(Path::new("LOCK"))?, LockOutcome::Held(_))); // nobody is left to hold it
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use = "the door that crashed is dead; go on with the one returned"]
     pub fn crash(&self) -> Self {
         self.crash_keeping(&mut |_| false)
@@ -181,6 +301,23 @@ impl MemoryVfs {
 
     /// Crashes the machine; `keep` says for each unsynced sector, length and name whether it had reached the
     /// disk all the same, so that torn and reordered writes can be played.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use tailwater_wal::vfs::{MemoryVfs, OpenMode, Pending, Vfs};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let vfs = MemoryVfs::new();
+    /// let file = vfs.open(Path::new("f"), OpenMode::Create)?;
+    /// file.write_all_at(b"abc", 0)?;
+    /// // Name and length reached the disk, the bytes did not: a torn write.
+    /// let after = vfs.crash_keeping(&mut |pending| !matches!(pending, Pending::Sector { .. }));
+    /// let mut bytes = [b'?'; 3];
+    /// after.open(Path::new("f"), OpenMode::Read)?.read_exact_at(&mut bytes, 0)?;
+    /// assert_eq!(&bytes, b"\0\0\0");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use = "the door that crashed is dead; go on with the one returned"]
     pub fn crash_keeping(&self, keep: &mut dyn FnMut(Pending<'_>) -> bool) -> Self {
         let mut tree = self.disk.tree.lock();

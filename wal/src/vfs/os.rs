@@ -15,6 +15,18 @@ use super::{LockOutcome, Mapping, OpenMode, Vfs, VfsFile, VfsLock};
 const OWNER_BYTES_MAX: u64 = 512;
 
 /// The operating system's files. Clones count their syncs together.
+///
+/// ```
+/// use tailwater_wal::vfs::{OpenMode, OsVfs, Vfs};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// let vfs = OsVfs::new();
+/// vfs.open(&dir.path().join("f"), OpenMode::Create)?.write_all_at(b"abc", 0)?;
+/// assert_eq!(std::fs::read(dir.path().join("f"))?, b"abc");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct OsVfs {
     syncs: Arc<AtomicU64>,
@@ -22,6 +34,17 @@ pub struct OsVfs {
 
 impl OsVfs {
     /// A door to the operating system's files.
+    ///
+    /// ```
+    /// use tailwater_wal::vfs::{OsVfs, Vfs};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let vfs = OsVfs::new();
+    /// vfs.sync_dir(&std::env::temp_dir())?;
+    /// assert_eq!((vfs.clone().syncs(), OsVfs::new().syncs()), (1, 0)); // clones count together
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
