@@ -16,6 +16,7 @@ use crate::recovery::RecoveryReport;
 use crate::rows::Rows;
 use crate::session::{Outcome, Session};
 use crate::sql::parser::parse_one;
+use crate::storage::ScrubReport;
 use crate::ticket::Ticket;
 use crate::txn::{Mode, Transaction};
 
@@ -64,6 +65,19 @@ impl Drop for Handle {
 }
 
 /// What a committed transaction returned.
+///
+/// ```
+/// use tailwater::Database;
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let db = Database::memory()?;
+/// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+/// let committed = db.update(|tx| Ok(tx.exec("INSERT INTO t VALUES (1), (2)", ())?.rows))?;
+/// assert_eq!(committed.value, 2);
+/// assert_eq!(committed.lsn, db.visible_lsn());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed<T> {
     /// What the closure returned.
@@ -73,6 +87,20 @@ pub struct Committed<T> {
 }
 
 /// What a statement without rows did.
+///
+/// ```
+/// use tailwater::Database;
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let db = Database::memory()?;
+/// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+/// let inserted = db.exec("INSERT INTO t VALUES (1), (2), (3)", ())?;
+/// assert_eq!(inserted.rows, 3);
+/// assert!(inserted.lsn.is_some());
+/// assert_eq!(db.exec("SELECT 1", ())?.lsn, None); // nothing was written
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Done {
     /// Rows inserted, updated or deleted.
@@ -101,7 +129,10 @@ impl Database {
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let path = dir.path().join("app.db");
     /// let db = tailwater::Database::open(&path)?;
-    /// db.exec("CREATE TABLE IF NOT EXISTS t (id INT PRIMARY KEY)", ())?;
+    /// db.exec("CREATE TABLE IF NOT EXISTS t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)", ())?;
+    /// drop(db); // the last handle closes it
+    /// let db = tailwater::Database::open(&path)?;
+    /// assert_eq!(db.query("SELECT id FROM t", ())?.scalar::<i64>()?, 1);
     /// # Ok(())
     /// # }
     /// ```
@@ -113,6 +144,17 @@ impl Database {
     ///
     /// # Errors
     /// When the system gives no thread.
+    ///
+    /// ```
+    /// use tailwater::Database;
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let (one, other) = (Database::memory()?, Database::memory()?);
+    /// one.exec("CREATE TABLE t", ())?;
+    /// assert_eq!(other.query("SELECT * FROM t", ()).unwrap_err().sqlstate(), "42P01"); // each is its own
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn memory() -> Result<Self> {
         Builder::default().memory()
     }
@@ -121,7 +163,8 @@ impl Database {
     ///
     /// ```
     /// # fn main() -> tailwater::Result<()> {
-    /// let db = tailwater::Database::builder().statement_timeout(std::time::Duration::from_secs(5)).memory()?;
+    /// let db = tailwater::Database::builder().statement_rows(1_000_000).memory()?;
+    /// assert_eq!(db.query("SELECT 6 * 7", ())?.scalar::<i64>()?, 42);
     /// # Ok(())
     /// # }
     /// ```
@@ -167,6 +210,20 @@ impl Database {
     ///
     /// # Errors
     /// Whatever is wrong with the statement; `0A000` if it returns no rows.
+    ///
+    /// ```
+    /// use tailwater::{Database, params};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE word (w TEXT PRIMARY KEY)", ())?;
+    /// let mut rows = db.query("INSERT INTO word VALUES (?) RETURNING length(w) AS n", params!["lantern"])?;
+    /// assert_eq!(rows.next_row()?.unwrap().get::<i64>("n")?, 7);
+    /// let error = db.query("DELETE FROM word", ()).unwrap_err();
+    /// assert_eq!((error.sqlstate(), error.hint()), ("0A000", Some("use exec for it, or add RETURNING")));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn query(&self, sql: &str, params: impl Params) -> Result<Rows> {
         match self.session().execute(sql, params)? {
             Outcome::Rows(rows) => Ok(rows),
@@ -193,6 +250,7 @@ impl Database {
     /// for ticket in tickets {
     ///     ticket.wait()?;
     /// }
+    /// assert_eq!(db.query("SELECT count(*) FROM t", ())?.scalar::<i64>()?, 64);
     /// # Ok(())
     /// # }
     /// ```
@@ -252,6 +310,24 @@ impl Database {
     ///
     /// # Errors
     /// What the closure or the commit fails with.
+    ///
+    /// ```
+    /// use tailwater::{Database, params};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE seat (no INT PRIMARY KEY, guest TEXT)", ())?;
+    /// db.exec("INSERT INTO seat VALUES (1, 'Ada'), (2, NULL), (3, NULL)", ())?;
+    /// let (seat, ticket) = db.submit_update(|tx| {
+    ///     let free: i64 = tx.query("SELECT min(no) FROM seat WHERE guest IS NULL", ())?.scalar()?;
+    ///     tx.exec("UPDATE seat SET guest = ? WHERE no = ?", params!["Grace", free])?;
+    ///     Ok(free)
+    /// })?;
+    /// assert_eq!(seat, 2); // chosen now, safe once the ticket says so:
+    /// ticket.wait()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn submit_update<T>(
         &self,
         mut work: impl FnMut(&mut Tx<'_>) -> Result<T>,
@@ -293,6 +369,7 @@ impl Database {
     /// let mut session = db.session();
     /// session.execute("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
     /// session.execute("BEGIN; INSERT INTO t VALUES (1); ROLLBACK", ())?;
+    /// assert_eq!(db.query("SELECT count(*) FROM t", ())?.scalar::<i64>()?, 0);
     /// # Ok(())
     /// # }
     /// ```
@@ -334,23 +411,102 @@ impl Database {
     ///
     /// # Errors
     /// When the disk fails or is full; nothing is lost then.
+    ///
+    /// ```
+    /// use tailwater::{Database, params};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// db.update(|tx| (1..=1000).try_for_each(|id| tx.exec("INSERT INTO t VALUES (?)", params![id]).map(drop)))?;
+    /// let before = db.stats().memory_bytes;
+    /// db.checkpoint()?;
+    /// assert!(db.stats().memory_bytes < before); // the rows are in the storage file now
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn checkpoint(&self) -> Result<()> {
         self.engine().checkpoint().map(drop)
     }
 
+    /// Reads every row of the storage file, as the last checkpoint left it, and checks its checksum, while all else
+    /// goes on: finds damage before a query does. It mends nothing.
+    ///
+    /// # Errors
+    /// `XX001` for the first damage found, naming the place; `58030` if the disk fails.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2)", ())?;
+    /// db.checkpoint()?;
+    /// let report = db.scrub()?;
+    /// assert!(report.storages >= 1 && report.rows >= 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn scrub(&self) -> Result<ScrubReport> {
+        Ok(self.engine().store.scrub()?)
+    }
+
     /// The last commit that everyone can see.
+    ///
+    /// ```
+    /// use tailwater::Database;
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// let before = db.visible_lsn();
+    /// let done = db.exec("CREATE TABLE t", ())?;
+    /// assert_eq!(db.visible_lsn(), before.next());
+    /// assert_eq!(done.lsn, Some(db.visible_lsn()));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn visible_lsn(&self) -> Lsn {
         self.engine().store.visible_lsn()
     }
 
     /// What opening the database took.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tailwater::{Database, vfs::MemoryVfs};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let disk = MemoryVfs::new();
+    /// let db = Database::builder().vfs(Arc::new(disk.clone())).without_background().open("app")?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2)", ())?;
+    ///
+    /// let db = Database::builder().vfs(Arc::new(disk.crash())).open("app")?;
+    /// let report = db.recovery();
+    /// assert!(report.records >= 2 && report.rows >= 2); // read out of the log,
+    /// assert_eq!(report.rows_evaluated, 0); // and put in place as they were
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn recovery(&self) -> &RecoveryReport {
         &self.engine().recovery
     }
 
     /// Counters since the database was opened.
+    ///
+    /// ```
+    /// use tailwater::{Database, params};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// let before = db.stats();
+    /// for id in 0..5 {
+    ///     db.exec("INSERT INTO t VALUES (?)", params![id])?;
+    /// }
+    /// assert_eq!(db.stats().commits - before.commits, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         let engine = self.engine();
@@ -369,12 +525,41 @@ impl Database {
     ///
     /// # Errors
     /// When the log or the storage file cannot be written.
+    ///
+    /// ```
+    /// use tailwater::Database;
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// let other = db.clone();
+    /// db.close()?;
+    /// let error = other.exec("CREATE TABLE t", ()).unwrap_err();
+    /// assert_eq!(error.kind(), tailwater::ErrorKind::Unavailable);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn close(self) -> Result<()> {
         self.engine().shut_down()
     }
 }
 
 /// Counters of an open database.
+///
+/// ```
+/// use tailwater::{Database, params};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let db = Database::memory()?;
+/// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+/// let syncs = db.stats().syncs;
+/// let tickets = (0..100).map(|id| db.submit("INSERT INTO t VALUES (?)", params![id]));
+/// for ticket in tickets.collect::<Result<Vec<_>, _>>()? {
+///     ticket.wait()?;
+/// }
+/// assert!(db.stats().syncs - syncs < 100); // commits under way together share their syncs
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -391,6 +576,22 @@ pub struct Stats {
 }
 
 /// A transaction inside `Database::update` or `Database::view`.
+///
+/// ```
+/// use tailwater::{Database, Tx, params};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// fn rename(tx: &mut Tx<'_>, id: i64, name: &str) -> tailwater::Result<bool> {
+///     Ok(tx.exec("UPDATE person SET name = ? WHERE id = ?", params![name, id])?.rows == 1)
+/// }
+///
+/// let db = Database::memory()?;
+/// db.exec("CREATE TABLE person (id INT PRIMARY KEY, name TEXT); INSERT INTO person VALUES (1, 'Ada')", ())?;
+/// let both = db.update(|tx| Ok((rename(tx, 1, "Ada L.")?, rename(tx, 2, "Grace")?)))?;
+/// assert_eq!(both.value, (true, false));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Tx<'t> {
     engine: &'t Arc<Engine>,
     txn: &'t mut Transaction,
@@ -406,6 +607,22 @@ impl std::fmt::Debug for Tx<'_> {
 
 impl Tx<'_> {
     /// The commit this transaction reads at.
+    ///
+    /// ```
+    /// use tailwater::Database;
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t", ())?;
+    /// let (inside, meanwhile) = db.view(|snap| {
+    ///     let meanwhile = db.exec("INSERT INTO t VALUES {a: 1}", ())?.lsn; // by someone else
+    ///     assert_eq!(snap.query("SELECT count(*) FROM t", ())?.scalar::<i64>()?, 0);
+    ///     Ok((snap.lsn(), meanwhile))
+    /// })?;
+    /// assert_eq!(meanwhile, Some(inside.next()));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn lsn(&self) -> Lsn {
         self.txn.lsn()
@@ -415,6 +632,24 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// Whatever is wrong with the statement; `25006` for a write inside `Database::view`.
+    ///
+    /// ```
+    /// use tailwater::Database;
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)", ())?;
+    /// let rows = db.update(|tx| {
+    ///     let twice = tx.exec("INSERT INTO t VALUES (2), (1)", ()).unwrap_err();
+    ///     assert_eq!(twice.sqlstate(), "23505"); // neither row is in; the transaction goes on
+    ///     Ok(tx.exec("INSERT INTO t VALUES (2), (3)", ())?.rows)
+    /// })?;
+    /// assert_eq!(rows.value, 2);
+    /// let refused = db.view(|snap| snap.exec("DELETE FROM t", ())).unwrap_err();
+    /// assert_eq!(refused.sqlstate(), "25006");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn exec(&mut self, sql: &str, params: impl Params) -> Result<Done> {
         match self.run(sql, &params.into_parameters()?)? {
             Ran::Count(_, rows) => Ok(Done { rows, lsn: None }),
@@ -433,6 +668,21 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// Whatever is wrong with the query; `0A000` if it returns no rows.
+    ///
+    /// ```
+    /// use tailwater::Database;
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// let seen = db.update(|tx| {
+    ///     tx.exec("INSERT INTO t VALUES (7)", ())?;
+    ///     tx.query("SELECT id FROM t", ())?.rows_as::<i64>() // its own row, before anyone else sees it
+    /// })?;
+    /// assert_eq!(seen.value, [7]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn query(&mut self, sql: &str, params: impl Params) -> Result<Rows> {
         match self.run(sql, &params.into_parameters()?)? {
             Ran::Rows(fields, source) => Ok(Rows::streaming(fields, source)),

@@ -8,6 +8,15 @@ use crate::sql::SqlError;
 use crate::storage::StorageError;
 
 /// What an operation on a database failed with.
+///
+/// ```
+/// let db = tailwater::Database::memory().unwrap();
+/// db.exec("CREATE TABLE a (id INT); CREATE TABLE b (id INT)", ()).unwrap();
+/// let error = db.query("SELECT id FROM a JOIN b ON a.id = b.id", ()).unwrap_err();
+/// assert_eq!(error.sqlstate(), "42702"); // what, in PostgreSQL's code
+/// assert_eq!(error.position(), Some(7)); // where in the text
+/// assert_eq!(error.hint(), Some("write the table before it: table.id")); // how to mend it
+/// ```
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 
@@ -23,6 +32,19 @@ struct Inner {
 }
 
 /// The families of errors a program tells apart.
+///
+/// ```
+/// use tailwater::{Database, ErrorKind};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let db = Database::memory()?;
+/// db.exec("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)", ())?;
+/// let kind = |sql| db.exec(sql, ()).unwrap_err().kind();
+/// assert_eq!(kind("SELEKT 1"), ErrorKind::Statement); // the programmer's: mend the text
+/// assert_eq!(kind("INSERT INTO t VALUES (1)"), ErrorKind::Data); // the data's: tell the user
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -45,10 +67,25 @@ pub enum ErrorKind {
 }
 
 /// The result of an operation on a database.
+///
+/// ```
+/// fn half(db: &tailwater::Database, n: i64) -> tailwater::Result<i64> {
+///     db.query("SELECT ? / 2", tailwater::params![n])?.scalar()
+/// }
+///
+/// assert_eq!(tailwater::Database::memory().and_then(|db| half(&db, 84)).unwrap(), 42);
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// An error of a kind with its SQLSTATE and message.
+    ///
+    /// ```
+    /// use tailwater::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Unavailable, "57P03", "the shop is closed");
+    /// assert_eq!(error.to_string(), "the shop is closed (SQLSTATE 57P03)");
+    /// ```
     #[must_use]
     pub fn new(kind: ErrorKind, sqlstate: &'static str, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
@@ -63,12 +100,34 @@ impl Error {
     }
 
     /// A statement that can never work.
+    ///
+    /// ```
+    /// use tailwater::{Error, ErrorKind};
+    ///
+    /// assert_eq!(Error::statement("0A000", "no such report").kind(), ErrorKind::Statement);
+    /// ```
     #[must_use]
     pub fn statement(sqlstate: &'static str, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Statement, sqlstate, message)
     }
 
     /// A wrong value.
+    ///
+    /// ```
+    /// use tailwater::{Database, Error};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// let refused = db.update(|tx| -> tailwater::Result<()> {
+    ///     tx.exec("INSERT INTO t VALUES (1)", ())?;
+    ///     Err(Error::data("P0001", "not today")) // takes everything back
+    /// });
+    /// assert_eq!(refused.unwrap_err().message(), "not today");
+    /// assert_eq!(db.query("SELECT count(*) FROM t", ())?.scalar::<i64>()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn data(sqlstate: &'static str, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Data, sqlstate, message)
@@ -76,7 +135,7 @@ impl Error {
 
     /// A transaction that another one overtook.
     #[must_use]
-    pub fn conflict(message: impl Into<String>) -> Self {
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
         Self::new(
             ErrorKind::Conflict,
             sqlstate::SERIALIZATION_FAILURE,
@@ -87,11 +146,16 @@ impl Error {
 
     /// Damaged bytes.
     #[must_use]
-    pub fn corrupted(message: impl Into<String>) -> Self {
+    pub(crate) fn corrupted(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Corrupted, sqlstate::DATA_CORRUPTED, message)
     }
 
     /// Says how to mend it.
+    ///
+    /// ```
+    /// let error = tailwater::Error::data("22023", "no such size").with_hint("small or large");
+    /// assert_eq!(error.to_string(), "no such size (SQLSTATE 22023); hint: small or large");
+    /// ```
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
@@ -99,22 +163,23 @@ impl Error {
     }
 
     /// Says where in the statement's text, as a byte offset.
+    ///
+    /// ```
+    /// let error = tailwater::Error::statement("42601", "stray comma").at(12).at(99);
+    /// assert_eq!(error.position(), Some(12)); // the first to know is the one who knows best
+    /// ```
     #[must_use]
     pub fn at(mut self, position: usize) -> Self {
         self.0.position.get_or_insert(position);
         self
     }
 
-    /// Moves the position by the offset of the statement in its script.
-    #[must_use]
-    pub fn offset_by(mut self, offset: usize) -> Self {
-        if let Some(position) = &mut self.0.position {
-            *position += offset;
-        }
-        self
-    }
-
     /// Says which object: a table, a view, a constraint, a file.
+    ///
+    /// ```
+    /// let error = tailwater::Error::data("23514", "below zero").on("account").on("bank");
+    /// assert_eq!(error.object(), Some("account"));
+    /// ```
     #[must_use]
     pub fn on(mut self, object: impl Into<String>) -> Self {
         self.0.object.get_or_insert_with(|| object.into());
@@ -122,6 +187,14 @@ impl Error {
     }
 
     /// Keeps the error beneath.
+    ///
+    /// ```
+    /// use std::error::Error as _;
+    ///
+    /// let parse = "x".parse::<i32>().unwrap_err();
+    /// let error = tailwater::Error::data("22P02", "no number").because(parse);
+    /// assert_eq!(error.source().unwrap().to_string(), "invalid digit found in string");
+    /// ```
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
@@ -129,43 +202,118 @@ impl Error {
     }
 
     /// The family.
+    ///
+    /// ```
+    /// use tailwater::{Database, ErrorKind};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let token = "bm90IGEgdG9rZW4";
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t", ())?;
+    /// let error = db.subscribe(tailwater::FeedRequest::of("t").since(token)).unwrap_err();
+    /// let answer = match error.kind() {
+    ///     ErrorKind::Statement | ErrorKind::Data => 400,
+    ///     ErrorKind::Conflict => 409,
+    ///     _ => 500,
+    /// };
+    /// assert_eq!(answer, 400);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
     /// PostgreSQL's five-letter code.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// assert_eq!(db.query("SELECT 1 / 0", ()).and_then(|rows| rows.scalar::<i64>()).unwrap_err().sqlstate(), "22012");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn sqlstate(&self) -> &'static str {
         self.0.sqlstate
     }
 
     /// What went wrong, without code, position and hint.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// assert_eq!(db.exec("DROP TABLE nothing", ()).unwrap_err().message(), "table \"nothing\" does not exist");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
     /// Where in the SQL text, as a byte offset.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// let script = "CREATE TABLE t;\nINSERT INTO u VALUES {a: 1}";
+    /// let at = db.exec(script, ()).unwrap_err().position().unwrap();
+    /// assert_eq!(&script[at..at + 1], "u"); // counted from the script's beginning
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn position(&self) -> Option<usize> {
         self.0.position
     }
 
-    /// Which object, if one is to blame: a relation, a constraint, a file; in a query also a column, function or type.
-    /// Of a column of a known relation, that relation.
+    /// Which object, if one is to blame.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// let error = db.subscribe(tailwater::FeedRequest::of("orders")).unwrap_err();
+    /// assert_eq!(error.object(), Some("orders"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn object(&self) -> Option<&str> {
         self.0.object.as_deref()
     }
 
     /// How to mend it, where that is known.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// let error = db.query("CREATE TABLE t", ()).unwrap_err();
+    /// assert_eq!(error.hint(), Some("use exec for it, or add RETURNING"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 
     /// Whether the same work, run again, may succeed.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// db.exec("CREATE TABLE counter (n INT); INSERT INTO counter VALUES (0)", ())?;
+    /// let (mut ada, mut bob) = (db.session(), db.session());
+    /// for session in [&mut ada, &mut bob] {
+    ///     session.execute("BEGIN; UPDATE counter SET n = n + 1", ())?; // from the same 0
+    /// }
+    /// ada.execute("COMMIT", ())?;
+    /// assert!(bob.execute("COMMIT", ()).unwrap_err().is_retryable()); // `Database::update` does it by itself
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.kind == ErrorKind::Conflict
@@ -192,7 +340,6 @@ impl From<SqlError> for Error {
     fn from(error: SqlError) -> Self {
         let mut own = Self::statement(error.sqlstate, error.message);
         own.0.position = error.position;
-        own.0.object = error.object;
         own.0.hint = error.hint;
         own
     }

@@ -74,38 +74,41 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-pub mod catalog;
+mod catalog;
 mod checkpoint;
-pub mod clock;
+mod clock;
 mod commit;
 mod cursor;
 mod database;
 mod engine;
-pub mod error;
+mod error;
 mod execute;
-pub mod explain;
+mod explain;
 mod feed;
 mod index_entry;
+#[doc(hidden)]
+pub mod internals;
 mod maintenance;
 mod migrate;
 mod names;
 mod open;
-pub mod optimizer;
+mod optimizer;
 mod params;
 mod prepared;
 mod recovery;
 mod rows;
-pub mod serde_value;
+mod serde_value;
 mod session;
 mod settings;
-pub mod sql;
-pub mod storage;
+mod sql;
+mod storage;
 mod system;
 mod ticket;
 mod to_value;
 mod txn;
 mod typed;
 
+pub use self::clock::{Clock, ManualClock, SystemClock};
 pub use self::database::{Committed, Database, Done, Stats, Tx};
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::feed::{
@@ -116,12 +119,39 @@ pub use self::open::Builder;
 pub use self::params::{Parameters, Params};
 pub use self::recovery::RecoveryReport;
 pub use self::rows::{Column, ColumnIndex, ResultRow, Rows};
-pub use self::serde_value::{Ser, SerdeError, ser};
+pub use self::serde_value::{Ser, SerdeError, from_value, ser};
 pub use self::session::{Outcome, Session};
 pub use self::settings::Settings;
+pub use self::storage::{ScrubReport, StoreSettings};
 pub use self::ticket::Ticket;
 pub use self::to_value::{FromValue, ToValue};
 pub use tailwater_capture::{FeedSettings, LagPolicy};
-pub use tailwater_proto::{Document, Interval, Lsn, SqlType, Value};
+pub use tailwater_proto::{
+    BigDecimal, Document, EcoString, Interval, Key, Lsn, Path, PathStep, SqlType, Value,
+};
 pub use tailwater_views::CancelToken;
-pub use tailwater_wal::{Settings as WalSettings, SyncMode};
+pub use tailwater_wal::{Background, SealedReads, Settings as WalSettings, SyncMode};
+
+/// The file system a database lives in, behind traits: the operating system's, one in memory that can be made to
+/// fail and to crash, or your own. [`Builder::vfs`] takes it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tailwater::{Database, vfs::MemoryVfs};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let disk = MemoryVfs::new();
+/// let db = Database::builder().vfs(Arc::new(disk.clone())).open("shop")?;
+/// db.exec("CREATE TABLE orders (id INT PRIMARY KEY); INSERT INTO orders VALUES (1)", ())?;
+///
+/// let disk = disk.crash(); // the machine loses its power; what was acknowledged is there afterwards
+/// let db = Database::builder().vfs(Arc::new(disk)).open("shop")?;
+/// assert_eq!(db.query("SELECT count(*) FROM orders", ())?.scalar::<i64>()?, 1);
+/// # Ok(())
+/// # }
+/// ```
+pub mod vfs {
+    pub use tailwater_wal::vfs::{
+        LockOutcome, Mapping, MemoryVfs, OpenMode, OsVfs, Pending, Vfs, VfsFile, VfsLock,
+    };
+}

@@ -23,6 +23,21 @@ const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS tailwater_migrations \
      (name TEXT PRIMARY KEY, checksum TEXT, applied_at TIMESTAMPTZ)";
 
 /// What `migrate` did.
+///
+/// ```
+/// # fn main() -> tailwater::Result<()> {
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let folder = dir.path();
+/// let write = |name, sql| std::fs::write(folder.join(name), sql).unwrap();
+/// write("10_name.sql", "ALTER TABLE t ADD COLUMN name TEXT");
+/// write("9_t.sql", "CREATE TABLE t (id INT PRIMARY KEY)");
+/// let db = tailwater::Database::memory()?;
+/// let report = db.migrate(folder)?;
+/// assert_eq!(report.applied, ["9_t.sql", "10_name.sql"]); // by number, not by text
+/// assert_eq!(report.already, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MigrationReport {
@@ -63,6 +78,20 @@ impl Database {
     ///
     /// # Errors
     /// As [`migrate`].
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let folder = dir.path();
+    /// # let file = folder.join("0001_t.sql");
+    /// # std::fs::write(&file, "CREATE TABLE t").unwrap();
+    /// let db = tailwater::Database::memory()?;
+    /// db.migrate(folder)?;
+    /// std::fs::write(file, "CREATE TABLE another").unwrap(); // after it was applied
+    /// assert_eq!(db.migrate(folder).unwrap_err().sqlstate(), "55000");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn migrate(&self, folder: impl AsRef<Path>) -> Result<MigrationReport> {
         migrate(self, folder)
     }
@@ -72,6 +101,22 @@ impl Database {
 ///
 /// # Errors
 /// As [`migrate`].
+///
+/// ```
+/// use std::path::Path;
+/// use tailwater::vfs::{MemoryVfs, OpenMode, Vfs};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let files = MemoryVfs::new();
+/// let sql = b"CREATE TABLE t (id INT PRIMARY KEY)";
+/// files.create_dir_all(Path::new("sql")).unwrap();
+/// files.open(Path::new("sql/1_t.sql"), OpenMode::Create).unwrap().write_all_at(sql, 0).unwrap();
+/// let db = tailwater::Database::memory()?;
+/// let report = tailwater::migrate_from(&db, &files, Path::new("sql"))?;
+/// assert_eq!(report.applied, ["1_t.sql"]);
+/// # Ok(())
+/// # }
+/// ```
 pub fn migrate_from(database: &Database, vfs: &dyn Vfs, folder: &Path) -> Result<MigrationReport> {
     let names = vfs
         .list(folder)

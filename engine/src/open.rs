@@ -35,6 +35,7 @@ mod file_name {
 /// use tailwater::{Database, SyncMode};
 ///
 /// let db = Database::builder().sync(SyncMode::Off).statement_memory(64 << 20).memory()?;
+/// assert!(db.exec("CREATE TABLE t", ())?.lsn.is_some()); // committed, but not waited for
 /// # Ok(())
 /// # }
 /// ```
@@ -67,6 +68,19 @@ impl std::fmt::Debug for Builder {
 
 impl Builder {
     /// All settings at once.
+    ///
+    /// ```
+    /// use tailwater::{Builder, Settings};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let settings = Settings { statement_rows_max: 2, ..Settings::default() };
+    /// let db = Builder::default().settings(settings).memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)", ())?;
+    /// let error = db.query("SELECT * FROM t", ())?.collect_rows().unwrap_err();
+    /// assert_eq!(error.kind(), tailwater::ErrorKind::Stopped);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
@@ -74,6 +88,19 @@ impl Builder {
     }
 
     /// When a commit counts as done. Default: `SyncMode::Commit`, when it is on the disk.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tailwater::{Database, SyncMode};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let every_50_ms = SyncMode::Interval(Duration::from_millis(50));
+    /// let db = Database::builder().sync(every_50_ms).memory()?;
+    /// let lsn = db.exec("CREATE TABLE t", ())?.lsn; // returns before the disk is done
+    /// assert_eq!(lsn, Some(db.visible_lsn()));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn sync(mut self, mode: SyncMode) -> Self {
         self.settings.wal.sync = mode;
@@ -81,6 +108,19 @@ impl Builder {
     }
 
     /// Memtable and page cache.
+    ///
+    /// ```
+    /// use tailwater::{Database, StoreSettings, params};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let small = StoreSettings { cache_bytes: 1 << 20, memtable_soft_bytes: 1 << 20, ..StoreSettings::default() };
+    /// let db = Database::builder().store(small).memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// db.update(|tx| (1..=1000).try_for_each(|id| tx.exec("INSERT INTO t VALUES (?)", params![id]).map(drop)))?;
+    /// assert_eq!(db.query("SELECT count(*) FROM t", ())?.scalar::<i64>()?, 1_000);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn store(mut self, settings: StoreSettings) -> Self {
         self.settings.store = settings;
@@ -88,6 +128,21 @@ impl Builder {
     }
 
     /// Ring and queues of the change feed.
+    ///
+    /// ```
+    /// use tailwater::{Database, FeedEvent, FeedRequest, FeedSettings};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::builder()
+    ///     .feed(FeedSettings { snapshot_rows_max: 2, ..FeedSettings::default() })
+    ///     .memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)", ())?;
+    /// let snapshot: Vec<FeedEvent> = db.subscribe(FeedRequest::of("t"))?.take(4).collect::<Result<_, _>>()?;
+    /// assert!(matches!(&snapshot[1], FeedEvent::Snapshot { rows } if rows.len() == 2)); // begin, 2, 1, end
+    /// assert!(matches!(&snapshot[2], FeedEvent::Snapshot { rows } if rows.len() == 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn feed(mut self, settings: FeedSettings) -> Self {
         self.settings.feed = settings;
@@ -95,6 +150,20 @@ impl Builder {
     }
 
     /// Longest time a statement may take.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tailwater::{Database, params};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::builder().statement_timeout(Duration::ZERO).memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// db.update(|tx| (1..=1000).try_for_each(|id| tx.exec("INSERT INTO t VALUES (?)", params![id]).map(drop)))?;
+    /// let error = db.query("SELECT count(*) FROM t", ()).and_then(|rows| rows.scalar::<i64>()).unwrap_err();
+    /// assert_eq!((error.kind(), error.sqlstate()), (tailwater::ErrorKind::Stopped, "57014"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.settings.statement_timeout = Some(timeout);
@@ -102,6 +171,20 @@ impl Builder {
     }
 
     /// Bytes that sorts, hash tables and distinct sets of one statement may hold.
+    ///
+    /// ```
+    /// use tailwater::{Database, params};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::builder().statement_memory(8 << 10).memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// db.update(|tx| (1..=1000).try_for_each(|id| tx.exec("INSERT INTO t VALUES (?)", params![id]).map(drop)))?;
+    /// let sorted = db.query("SELECT id FROM t ORDER BY -id", ());
+    /// let error = sorted.and_then(|rows| rows.collect_rows()).unwrap_err();
+    /// assert_eq!(error.sqlstate(), "53200");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn statement_memory(mut self, bytes: u64) -> Self {
         self.settings.statement_memory_bytes_max = bytes;
@@ -109,6 +192,19 @@ impl Builder {
     }
 
     /// Rows one statement may read.
+    ///
+    /// ```
+    /// use tailwater::{Database, params};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::builder().statement_rows(10).memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// db.update(|tx| (1..=100).try_for_each(|id| tx.exec("INSERT INTO t VALUES (?)", params![id]).map(drop)))?;
+    /// assert_eq!(db.query("SELECT id FROM t WHERE id = 70", ())?.scalar::<i64>()?, 70); // by its key: one row
+    /// assert!(db.query("SELECT max(id + 0) FROM t", ()).and_then(|rows| rows.scalar::<i64>()).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn statement_rows(mut self, rows: u64) -> Self {
         self.settings.statement_rows_max = rows;
@@ -116,6 +212,18 @@ impl Builder {
     }
 
     /// The file system. Default: the operating system's.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tailwater::{Database, vfs::MemoryVfs};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let full = MemoryVfs::with_capacity_bytes(100);
+    /// let error = Database::builder().vfs(Arc::new(full)).open("app").unwrap_err();
+    /// assert_eq!(error.sqlstate(), "53100"); // disk full
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> Self {
         self.vfs = Some(vfs);
@@ -123,6 +231,21 @@ impl Builder {
     }
 
     /// The clock. Default: the system's.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use tailwater::{Database, ManualClock};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let clock = Arc::new(ManualClock::at(0));
+    /// let db = Database::builder().clock(clock.clone()).memory()?;
+    /// clock.advance(Duration::from_secs(90));
+    /// let now: String = db.query("SELECT CAST(now() AS TEXT)", ())?.scalar()?;
+    /// assert_eq!(now, "1970-01-01 00:01:30+00");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
@@ -130,6 +253,18 @@ impl Builder {
     }
 
     /// Without a thread of its own the database takes checkpoints only when `Database::checkpoint` is called.
+    ///
+    /// ```
+    /// use tailwater::Database;
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::builder().without_background().memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)", ())?;
+    /// assert!(db.stats().memory_bytes > 0); // until someone says:
+    /// db.checkpoint()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn without_background(mut self) -> Self {
         self.background = false;
@@ -163,6 +298,16 @@ impl Builder {
     ///
     /// # Errors
     /// When the system gives no thread.
+    ///
+    /// ```
+    /// use tailwater::{Builder, SyncMode};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Builder::default().sync(SyncMode::Off).memory()?;
+    /// assert_eq!(db.query("SELECT 6 * 7", ())?.scalar::<i64>()?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn memory(mut self) -> Result<Database> {
         let vfs = self
             .vfs
@@ -175,6 +320,21 @@ impl Builder {
     ///
     /// # Errors
     /// `55006` if another process has it open, `XX001` if acknowledged data is damaged, `58030` if the system says no.
+    ///
+    /// ```
+    /// use tailwater::Builder;
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("app.db");
+    /// let db = Builder::default().open(&path)?;
+    /// let error = Builder::default().open(&path).unwrap_err(); // a second time, while it is open
+    /// assert_eq!(error.sqlstate(), "55006");
+    /// drop(db);
+    /// assert!(Builder::default().open(&path).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
         let path = path.as_ref();
         if self.settings.read_only {
@@ -219,6 +379,7 @@ impl Builder {
         let counters = Arc::new(Counters::default());
         let mut report = RecoveryReport {
             applied_lsn: store.applied_lsn(),
+            repaired: store.was_repaired(),
             ..RecoveryReport::default()
         };
         let publisher = Publisher::default();
@@ -245,8 +406,6 @@ impl Builder {
             wal.begin_epoch().map_err(log_error)?;
         }
         let catalog = recovery::load_catalog(&store, meta.next_id)?;
-        // What was dropped after the last checkpoint still has its space there.
-        store.drop_unknown(&catalog.storages())?;
         let feed = Feed::new(
             self.settings.feed.clone(),
             meta.database_id,

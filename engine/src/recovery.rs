@@ -24,6 +24,22 @@ mod meta_name {
 }
 
 /// What opening the database took: `SELECT * FROM tailwater.recovery`.
+///
+/// ```
+/// # fn main() -> tailwater::Result<()> {
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("app.db");
+/// let db = tailwater::Database::open(&path)?;
+/// let last = db.exec("CREATE TABLE t", ())?.lsn;
+/// db.close()?;
+/// let db = tailwater::Database::open(&path)?;
+/// let report = db.recovery();
+/// assert_eq!(Some(report.last_lsn), last);
+/// assert!(report.tail_cut.is_none() && report.duration.as_secs() < 60);
+/// assert_eq!(db.query("SELECT rows_evaluated FROM tailwater.recovery", ())?.scalar::<i64>()?, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RecoveryReport {
@@ -41,6 +57,8 @@ pub struct RecoveryReport {
     pub rows_evaluated: u64,
     /// What was cut off the end of the log: records that were never acknowledged.
     pub tail_cut: Option<String>,
+    /// Whether the storage file had to be read as a whole, since neither a checkpoint nor a clean close was its end.
+    pub repaired: bool,
     /// How long opening took.
     pub duration: Duration,
 }

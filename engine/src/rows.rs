@@ -11,6 +11,18 @@ use crate::execute::Source;
 use crate::to_value::FromValue;
 
 /// A column of a result.
+///
+/// ```
+/// use tailwater::{Database, SqlType};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let db = Database::memory()?;
+/// let rows = db.query("SELECT 1.50 AS price, 'tea' AS item", ())?;
+/// let header: Vec<String> = rows.columns().iter().map(|c| format!("{} {}", c.name, c.ty)).collect();
+/// assert_eq!(header, ["price numeric", "item text"]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
     /// Its name.
@@ -34,10 +46,12 @@ enum Rest {
 /// let db = Database::memory()?;
 /// db.exec("CREATE TABLE t (id INT PRIMARY KEY, name TEXT)", ())?;
 /// db.exec("INSERT INTO t VALUES (1, 'Ada'), (2, 'Grace')", ())?;
+/// let mut lines = Vec::new();
 /// for row in db.query("SELECT id, name FROM t ORDER BY id", ())? {
 ///     let row = row?;
-///     println!("{} {}", row.get::<i64>("id")?, row.get::<String>(1)?);
+///     lines.push(format!("{} {}", row.get::<i64>("id")?, row.get::<String>(1)?));
 /// }
+/// assert_eq!(lines, ["1 Ada", "2 Grace"]);
 /// # Ok(())
 /// # }
 /// ```
@@ -88,18 +102,50 @@ impl Rows {
     }
 
     /// The columns. Over a schemaless table `*` is one column here and many in each row: see `ResultRow::columns`.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY, name TEXT)", ())?;
+    /// let rows = db.query("SELECT *, id + 1 AS next FROM t", ())?; // known without any row
+    /// let names: Vec<&str> = rows.columns().iter().map(|column| column.name.as_str()).collect();
+    /// assert_eq!(names, ["id", "name", "next"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         self.shared_columns()
     }
 
     /// The commit of the statement, if it was one (INSERT … RETURNING).
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// let rows = db.query("INSERT INTO t VALUES (1) RETURNING id", ())?;
+    /// assert_eq!(rows.lsn(), Some(db.visible_lsn()));
+    /// assert_eq!(db.query("SELECT id FROM t", ())?.lsn(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn lsn(&self) -> Option<Lsn> {
         self.lsn
     }
 
     /// Whether rows can differ in their columns.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// db.exec("CREATE TABLE strict (id INT PRIMARY KEY); CREATE TABLE open", ())?;
+    /// assert!(!db.query("SELECT * FROM strict", ())?.has_open_columns());
+    /// assert!(db.query("SELECT * FROM open", ())?.has_open_columns());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn has_open_columns(&self) -> bool {
         self.fields.iter().any(|field| field.spread)
@@ -113,6 +159,25 @@ impl Rows {
     ///
     /// # Errors
     /// When an expression fails on a row, a limit is reached, or the storage fails.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (-1), (0), (1)", ())?;
+    /// let mut rows = db.query("SELECT 10 / id AS q FROM t", ())?;
+    /// let mut read = 0;
+    /// let error = loop {
+    ///     match rows.next_row() {
+    ///         Ok(Some(_)) => read += 1,
+    ///         Ok(None) => unreachable!("10 / 0"),
+    ///         Err(error) => break error,
+    ///     }
+    /// };
+    /// assert_eq!((read, error.sqlstate()), (1, "22012"));
+    /// assert!(rows.next_row()?.is_none()); // after an error there is nothing more
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn next_row(&mut self) -> Result<Option<ResultRow>> {
         Ok(self.next_raw()?.map(|row| self.present(row)))
     }
@@ -140,6 +205,16 @@ impl Rows {
     ///
     /// # Errors
     /// As `next_row`.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// let rows = db.query("SELECT * FROM (VALUES (1, 'a'), (2, 'b')) AS t(id, name)", ())?.collect_rows()?;
+    /// assert_eq!(rows.len(), 2);
+    /// assert_eq!(rows[1].get::<String>("name")?, "b");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn collect_rows(mut self) -> Result<Vec<ResultRow>> {
         let mut rows = Vec::new();
         while let Some(row) = self.next_row()? {
@@ -152,6 +227,17 @@ impl Rows {
     ///
     /// # Errors
     /// As `next_row`.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// assert!(db.query("SELECT id FROM t WHERE id = 1", ())?.first()?.is_none());
+    /// db.exec("INSERT INTO t VALUES (1)", ())?;
+    /// assert_eq!(db.query("SELECT id FROM t WHERE id = 1", ())?.first()?.unwrap().get::<i64>(0)?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn first(mut self) -> Result<Option<ResultRow>> {
         self.next_row()
     }
@@ -160,6 +246,17 @@ impl Rows {
     ///
     /// # Errors
     /// `02000` if there is no row; `42804` if the value is of another kind.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// let largest: Option<i64> = db.query("SELECT max(x) FROM (VALUES (3), (5)) AS t(x)", ())?.scalar()?;
+    /// assert_eq!(largest, Some(5));
+    /// let nothing = db.query("SELECT 1 WHERE false", ())?.scalar::<i64>();
+    /// assert_eq!(nothing.unwrap_err().sqlstate(), "02000");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn scalar<T: FromValue>(mut self) -> Result<T> {
         match self.next_raw()? {
             Some(row) if self.has_open_columns() => self.present(row).get(0),
@@ -218,6 +315,18 @@ impl Iterator for Rows {
 }
 
 /// One row of a result.
+///
+/// ```
+/// # fn main() -> tailwater::Result<()> {
+/// let db = tailwater::Database::memory()?;
+/// db.exec("CREATE TABLE log; INSERT INTO log VALUES {at: 1, level: 'warn'}, {at: 2, code: 7}", ())?;
+/// let rows = db.query("SELECT * FROM log ORDER BY at", ())?.collect_rows()?;
+/// drop(db); // rows are owned
+/// assert_eq!(rows[0].get::<String>("level")?, "warn");
+/// assert_eq!(rows[1].get::<i64>("code")?, 7); // documents: each row has columns of its own
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ResultRow {
     columns: Arc<[Column]>,
@@ -226,12 +335,32 @@ pub struct ResultRow {
 
 impl ResultRow {
     /// Its columns.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// db.exec("CREATE TABLE log; INSERT INTO log VALUES {at: 2, code: 7}", ())?;
+    /// let row = db.query("SELECT * FROM log", ())?.first()?.unwrap();
+    /// assert_eq!(row.columns().iter().map(|column| &*column.name).collect::<Vec<_>>(), ["at", "code"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 
     /// Its values, one for each column.
+    ///
+    /// ```
+    /// use tailwater::{Database, Value};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let row = Database::memory()?.query("SELECT 1, NULL, 'x'", ())?.first()?.unwrap();
+    /// assert_eq!(row.values(), [Value::Int(1), Value::Null, Value::text("x")]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn values(&self) -> &[Value] {
         &self.values
@@ -241,6 +370,18 @@ impl ResultRow {
     ///
     /// # Errors
     /// `42703` if there is no such column; `42804` if the value is of another kind.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// let row = db.query("SELECT 7 AS id, NULL AS name", ())?.first()?.unwrap();
+    /// assert_eq!((row.get::<i64>("id")?, row.get::<i64>(0)?), (7, 7));
+    /// assert_eq!(row.get::<Option<String>>("name")?, None);
+    /// assert_eq!(row.get::<String>("name").unwrap_err().sqlstate(), "42804"); // NULL is no text
+    /// assert_eq!(row.get::<i64>("di").unwrap_err().hint(), Some("its columns are id, name"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get<T: FromValue>(&self, column: impl ColumnIndex) -> Result<T> {
         let place = column.position(&self.columns).ok_or_else(|| {
             let names: Vec<&str> = self.columns.iter().map(|c| c.name.as_str()).collect();
@@ -254,6 +395,16 @@ impl ResultRow {
     }
 
     /// The row as a document: column names to values, in order.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// let row = db.query("SELECT 7 AS id, [1, 2] AS parts", ())?.first()?.unwrap();
+    /// let document = tailwater::Value::from(row.to_document());
+    /// assert_eq!(document.to_string(), r#"{"id": 7, "parts": [1, 2]}"#);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn to_document(&self) -> Document {
         self.columns
@@ -265,10 +416,49 @@ impl ResultRow {
 }
 
 /// A column by name or by position.
+///
+/// ```
+/// use tailwater::{Column, ColumnIndex, Database};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// /// The last column, whatever its name.
+/// struct Last;
+/// impl ColumnIndex for Last {
+///     fn position(&self, columns: &[Column]) -> Option<usize> {
+///         columns.len().checked_sub(1)
+///     }
+///     fn describe(&self) -> String {
+///         "last".into()
+///     }
+/// }
+///
+/// let row = Database::memory()?.query("SELECT 1 AS a, 2 AS b", ())?.first()?.unwrap();
+/// assert_eq!(row.get::<i64>(Last)?, 2);
+/// # Ok(())
+/// # }
+/// ```
 pub trait ColumnIndex {
     /// Its place.
+    ///
+    /// ```
+    /// use tailwater::{ColumnIndex, Database};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// let rows = db.query("SELECT 1 AS a, 2 AS b", ())?;
+    /// assert_eq!("b".position(rows.columns()), Some(1));
+    /// assert_eq!(2.position(rows.columns()), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn position(&self, columns: &[Column]) -> Option<usize>;
     /// Its text in errors.
+    ///
+    /// ```
+    /// use tailwater::ColumnIndex;
+    ///
+    /// assert_eq!(("b".describe(), 2.describe()), ("\"b\"".into(), "number 2".into()));
+    /// ```
     fn describe(&self) -> String;
 }
 

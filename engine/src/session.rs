@@ -25,6 +25,28 @@ use crate::sql::statement::{
 use crate::txn::{Mode, Savepoint, Transaction};
 
 /// What one statement brought.
+///
+/// ```
+/// use tailwater::{Database, Outcome};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let db = Database::memory()?;
+/// let mut session = db.session();
+/// let mut shown = Vec::new();
+/// let script = "CREATE TABLE t; INSERT INTO t VALUES {a: 1}, {a: 2}; SELECT * FROM t; TAIL t";
+/// session.execute_each(script, (), |outcome| {
+///     shown.push(match outcome {
+///         Outcome::Done { tag, rows, .. } => format!("{tag} {rows}"),
+///         Outcome::Rows(rows) => format!("{} rows", rows.collect_rows()?.len()),
+///         Outcome::Feed(feed) => format!("follows {}", feed.object()),
+///         _ => unreachable!(),
+///     });
+///     Ok(())
+/// })?;
+/// assert_eq!(shown, ["CREATE TABLE 0", "INSERT 2", "2 rows", "follows t"]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -43,7 +65,20 @@ pub enum Outcome {
     Feed(Subscription),
 }
 
-/// One user of a database, from one thread at a time.
+/// One user of a database, from one thread at a time. It does not keep the database open: hold a
+/// [`Database`](crate::Database) as long.
+///
+/// ```
+/// # fn main() -> tailwater::Result<()> {
+/// let db = tailwater::Database::memory()?;
+/// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+/// let mut session = db.session();
+/// session.execute("BEGIN; INSERT INTO t VALUES (1); SAVEPOINT one; INSERT INTO t VALUES (2)", ())?;
+/// session.execute("ROLLBACK TO one; COMMIT", ())?;
+/// assert_eq!(db.query("SELECT id FROM t", ())?.rows_as::<i64>()?, [1]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Session {
     engine: Arc<Engine>,
     principal: Arc<str>,
@@ -80,6 +115,19 @@ impl Session {
     }
 
     /// Whether BEGIN has been run and not ended.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// let mut session = db.session();
+    /// session.execute("BEGIN", ())?;
+    /// assert!(session.execute("SELECT nope", ()).is_err());
+    /// assert!(session.in_transaction()); // failed, but not ended
+    /// session.execute("ROLLBACK", ())?;
+    /// assert!(!session.in_transaction());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn in_transaction(&self) -> bool {
         self.open.is_some()
@@ -87,6 +135,23 @@ impl Session {
 
     /// Stops, from another thread, the statement or script that is running in this session, and rows that are being
     /// read from it. If none is, nothing is stopped: what is executed later runs.
+    ///
+    /// ```
+    /// use tailwater::{Database, Outcome, params};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// db.update(|tx| (1..=1000).try_for_each(|id| tx.exec("INSERT INTO t VALUES (?)", params![id]).map(drop)))?;
+    /// let mut session = db.session();
+    /// let token = session.cancel_token(); // for another thread, or a handler of Ctrl-C
+    /// let Outcome::Rows(rows) = session.execute("SELECT id FROM t", ())? else { unreachable!() };
+    /// token.cancel();
+    /// assert_eq!(rows.collect_rows().unwrap_err().sqlstate(), "57014");
+    /// assert!(session.execute("SELECT 1", ()).is_ok()); // only what was running is stopped
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn cancel_token(&self) -> CancelToken {
         self.cancel.clone()
@@ -96,6 +161,21 @@ impl Session {
     ///
     /// # Errors
     /// The first statement that fails, with its position in the script; statements before it stay done.
+    ///
+    /// ```
+    /// use tailwater::{Database, Outcome, params};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// let mut session = db.session();
+    /// session.execute("CREATE TABLE t (id INT PRIMARY KEY); BEGIN", ())?;
+    /// session.execute("INSERT INTO t VALUES (?), (?)", params![1, 2])?;
+    /// session.execute("DECLARE c CURSOR FOR SELECT id FROM t ORDER BY id DESC", ())?;
+    /// let Outcome::Rows(rows) = session.execute("FETCH 1 FROM c", ())? else { unreachable!() };
+    /// assert_eq!(rows.scalar::<i64>()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn execute(&mut self, sql: &str, params: impl Params) -> Result<Outcome> {
         let mut last = None;
         self.execute_each(sql, params, |outcome| {
@@ -113,21 +193,35 @@ impl Session {
     ///
     /// # Errors
     /// The first statement that fails, with its position in the script, or what `take` returns.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// let mut session = db.session();
+    /// let mut done = 0;
+    /// let script = "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1); INSERT INTO t VALUES (1)";
+    /// let failed = session.execute_each(script, (), |_| {
+    ///     done += 1;
+    ///     Ok(())
+    /// });
+    /// assert_eq!(done, 2); // the third statement failed, the others stay done
+    /// assert!(failed.unwrap_err().position() > script.find("(1);"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn execute_each(
         &mut self,
         sql: &str,
         params: impl Params,
         mut take: impl FnMut(Outcome) -> Result<()>,
     ) -> Result<()> {
-        let mut parameters = params.into_parameters()?;
+        let parameters = params.into_parameters()?;
         // A cancel stops what is running, not what comes after it.
         self.cancel.reset();
         if let Some(prepared) = self.cached(sql) {
             return take(self.execute_prepared(sql, &prepared, &parameters)?);
         }
-        let script = parse_script(sql)?;
-        parameters.in_script |= script.len() > 1;
-        for parsed in script {
+        for parsed in parse_script(sql)? {
             let text = sql.get(parsed.text_range.clone()).unwrap_or_default();
             let outcome = self.execute_parsed(text, &parsed, &parameters);
             // Without a place of its own the error is that of the whole statement.
@@ -172,9 +266,6 @@ impl Session {
         parsed: &Parsed,
         parameters: &Parameters,
     ) -> Result<Outcome> {
-        if takes_nothing(&parsed.statement) {
-            parameters.refuse_more_than(0)?;
-        }
         match &parsed.statement {
             Statement::Begin(modes) => self.begin(*modes),
             Statement::Commit { chain } => self.commit(*chain),
@@ -331,7 +422,6 @@ impl Session {
                 sqlstate::DUPLICATE_CURSOR,
                 format!("cursor \"{name}\" already exists"),
             )
-            .on(name)
             .with_hint("CLOSE it first, or take another name"));
         }
         self.open_mut("DECLARE CURSOR")?.refuse_failed()?;
@@ -380,30 +470,11 @@ impl Session {
     }
 }
 
-/// Whether it is the session's own business, without parameters.
-fn takes_nothing(statement: &Statement) -> bool {
-    matches!(
-        statement,
-        Statement::Begin(_)
-            | Statement::Commit { .. }
-            | Statement::Rollback { .. }
-            | Statement::Savepoint(_)
-            | Statement::ReleaseSavepoint(_)
-            | Statement::RollbackTo(_)
-            | Statement::SetTransaction(_)
-            | Statement::Set(_)
-            | Statement::Reset(_)
-            | Statement::Fetch(_)
-            | Statement::CloseCursor(_)
-    )
-}
-
 fn no_cursor(name: &str) -> Error {
     Error::statement(
         sqlstate::INVALID_CURSOR_NAME,
         format!("cursor \"{name}\" does not exist"),
     )
-    .on(name)
     .with_hint("DECLARE it in this transaction first")
 }
 
@@ -436,7 +507,6 @@ impl Open {
                     sqlstate::INVALID_SAVEPOINT,
                     format!("savepoint \"{name}\" does not exist"),
                 )
-                .on(name)
             })
     }
 

@@ -8,6 +8,22 @@ use tailwater_wal::Settings as WalSettings;
 use crate::storage::StoreSettings;
 
 /// Settings of one open database. Not persisted: each opening may use others.
+///
+/// ```
+/// use std::time::Duration;
+/// use tailwater::{Database, Settings, SyncMode};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let mut settings = Settings::default();
+/// assert_eq!(settings.wal.sync, SyncMode::Commit); // nothing acknowledged is lost, unless you say otherwise
+/// settings.checkpoint_interval = Duration::from_secs(5);
+/// settings.feed.ring_bytes_max = 8 << 20;
+/// settings.transaction_memory_bytes_max = 16 << 20;
+/// let db = Database::builder().settings(settings).memory()?;
+/// assert_eq!(db.query("SELECT 1", ())?.scalar::<i64>()?, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The log: segment size, sync mode, retention.

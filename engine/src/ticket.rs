@@ -12,6 +12,24 @@ use crate::error::Result;
 
 /// A commit that is on its way to the disk. Wait for it, or await it: no runtime is needed.
 /// Dropping a ticket takes nothing back.
+///
+/// ```
+/// use std::task::{Context, Poll, Waker};
+/// use tailwater::Database;
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let db = Database::memory()?;
+/// let mut ticket = std::pin::pin!(db.submit("CREATE TABLE t", ())?); // `.await` it, or by hand:
+/// let mut context = Context::from_waker(Waker::noop());
+/// let lsn = loop {
+///     if let Poll::Ready(lsn) = ticket.as_mut().poll(&mut context) {
+///         break lsn?;
+///     }
+/// };
+/// assert_eq!(lsn, db.visible_lsn());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "without waiting it is not known whether the commit is durable"]
 pub struct Ticket {
     engine: Arc<Engine>,
@@ -37,12 +55,33 @@ impl Ticket {
     }
 
     /// The number of the commit.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// let first = db.submit("CREATE TABLE a", ())?;
+    /// let second = db.submit("CREATE TABLE b", ())?;
+    /// assert_eq!(first.lsn().next(), second.lsn()); // the order is fixed before anything is durable
+    /// # second.wait()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn lsn(&self) -> Lsn {
         self.lsn
     }
 
     /// Whether it is durable and visible now.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// let first = db.submit("CREATE TABLE a", ())?;
+    /// db.submit("CREATE TABLE b", ())?.wait()?;
+    /// assert!(first.is_done()); // a later commit is never durable before an earlier one
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.engine.store.visible_lsn() >= self.lsn
@@ -52,6 +91,15 @@ impl Ticket {
     ///
     /// # Errors
     /// `CommitOutcomeUnknown` if the log fails meanwhile.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// let lsn = db.submit("CREATE TABLE t", ())?.wait()?;
+    /// assert!(db.visible_lsn() >= lsn);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn wait(self) -> Result<Lsn> {
         self.inner
             .wait()

@@ -5,20 +5,84 @@ use tailwater_proto::{BigDecimal, Document, EcoString, Interval, Value, sqlstate
 use crate::error::{Error, Result};
 
 /// A Rust value that can be bound to a parameter.
+///
+/// ```
+/// use tailwater::{Database, Result, ToValue, Value, params};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// enum Colour { Red, Green }
+/// impl ToValue for Colour {
+///     fn to_value(&self) -> Result<Value> {
+///         Ok(Value::text(match self { Self::Red => "red", Self::Green => "green" }))
+///     }
+/// }
+///
+/// let db = Database::memory()?;
+/// let same: bool = db.query("SELECT ? < ?", params![Colour::Green, Colour::Red])?.scalar()?;
+/// assert!(same); // as texts
+/// # Ok(())
+/// # }
+/// ```
 pub trait ToValue {
     /// The SQL value.
     ///
     /// # Errors
     /// `22003` for integers beyond 64 bits with sign; what a serde value has no SQL form for.
+    ///
+    /// ```
+    /// use tailwater::{ToValue, Value};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// assert_eq!(42_u64.to_value()?, Value::Int(42));
+    /// assert!(None::<i64>.to_value()?.is_null());
+    /// assert_eq!(u64::MAX.to_value().unwrap_err().sqlstate(), "22003");
+    /// # Ok(())
+    /// # }
+    /// ```
     fn to_value(&self) -> Result<Value>;
 }
 
 /// A Rust value that can be read from a column.
+///
+/// ```
+/// use tailwater::{Database, Error, FromValue, Result, Value};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// #[derive(Debug, PartialEq)]
+/// enum Colour { Red, Green }
+/// impl FromValue for Colour {
+///     fn from_value(value: &Value) -> Result<Self> {
+///         match value.as_text() {
+///             Some("red") => Ok(Self::Red),
+///             Some("green") => Ok(Self::Green),
+///             _ => Err(Error::data("22P02", format!("{value} is no colour"))),
+///         }
+///     }
+/// }
+///
+/// let db = Database::memory()?;
+/// assert_eq!(db.query("SELECT 'red'", ())?.scalar::<Colour>()?, Colour::Red);
+/// assert!(db.query("SELECT 'blue'", ())?.scalar::<Colour>().is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub trait FromValue: Sized {
     /// The Rust value.
     ///
     /// # Errors
     /// `42804` if the kind does not fit, `22003` if the number does not.
+    ///
+    /// ```
+    /// use tailwater::{FromValue, Value};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// assert_eq!(u8::from_value(&Value::Int(200))?, 200);
+    /// assert_eq!(u8::from_value(&Value::Int(300)).unwrap_err().sqlstate(), "22003"); // never wrapped or cut
+    /// assert_eq!(String::from_value(&Value::Int(300)).unwrap_err().sqlstate(), "42804");
+    /// assert_eq!(Option::<i64>::from_value(&Value::Null)?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn from_value(value: &Value) -> Result<Self>;
 }
 

@@ -56,8 +56,9 @@ impl<T: Serialize> ToValue for Ser<T> {
 }
 
 impl Rows {
-    /// All rows that are left, each as a Rust type: structs and maps take columns by name, tuples by position, plain
-    /// types the only column. See [`from_row`] for how values are read.
+    /// All rows that are left, each as a Rust type: structs and maps take columns by name (columns they do not know are
+    /// passed over), tuples and sequences by position and all of them, plain types the only column. Values are read as
+    /// by [`from_value`](crate::from_value).
     ///
     /// # Errors
     /// As [`Rows::next_row`]; `42804` with the path of the field that does not fit.
@@ -111,7 +112,7 @@ impl Rows {
 }
 
 impl ResultRow {
-    /// The row as a Rust type, which may borrow text and bytes from it. See [`from_row`] for how values are read.
+    /// The row as a Rust type, which may borrow text and bytes from it. See [`Rows::rows_as`] for how it is read.
     ///
     /// # Errors
     /// `42804` with the path of the column and field that does not fit.
@@ -143,6 +144,21 @@ impl FeedChange {
     ///
     /// # Errors
     /// `42804` with the path of the field that does not fit.
+    ///
+    /// ```
+    /// use tailwater::{Database, FeedEvent, FeedRequest};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE stock (item TEXT PRIMARY KEY, n INT); INSERT INTO stock VALUES ('tea', 5)", ())?;
+    /// let mut feed = db.subscribe(FeedRequest::of("stock").without_snapshot())?;
+    /// db.exec("DELETE FROM stock", ())?;
+    /// let FeedEvent::Frame(frame) = feed.recv()? else { unreachable!() };
+    /// assert_eq!(frame.changes[0].before_as::<(&str, i64)>()?, Some(("tea", 5)));
+    /// assert_eq!(frame.changes[0].after_as::<(&str, i64)>()?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn before_as<'r, T: Deserialize<'r>>(&'r self) -> Result<Option<T>> {
         image_as(self.before.as_ref())
     }
@@ -184,6 +200,25 @@ impl FeedRow {
     ///
     /// # Errors
     /// `42804` with the path of the field that does not fit.
+    ///
+    /// ```
+    /// use tailwater::{Database, FeedEvent, FeedRequest};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// #[derive(serde::Deserialize)]
+    /// struct Person { name: String, born: Option<i32> }
+    ///
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE person; INSERT INTO person VALUES {name: 'Ada', born: 1815}", ())?;
+    /// for event in db.subscribe(FeedRequest::of("person"))?.take(2) {
+    ///     if let FeedEvent::Snapshot { rows } = event? {
+    ///         let ada: Person = rows[0].to()?;
+    ///         assert_eq!((ada.name.as_str(), ada.born), ("Ada", Some(1815)));
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn to<'r, T: Deserialize<'r>>(&'r self) -> Result<T> {
         from_document(&self.row).map_err(unreadable)
     }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tailwater::clock::{Clock, ManualClock};
+use tailwater::{Clock, ManualClock};
 use tailwater::{
     Database, ErrorKind, FeedEvent, FeedRequest, Outcome, Session, SyncMode, Value, params, ser,
 };

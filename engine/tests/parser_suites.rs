@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use tailwater::sql::{complete_prefix, parse_script};
+use tailwater::internals::sql::{complete_prefix, parse_script};
 
 fn suites() -> Option<PathBuf> {
     let folder = std::env::var_os("TAILWATER_SUITES").map_or_else(

@@ -39,6 +39,7 @@ const RANKS: &[&[&str]] = &[
     &["feed"],
     &["cursor", "session", "typed"],
     &["database", "migrate", "open"],
+    &["internals"],
 ];
 
 const LINES_MAX: usize = 800;

@@ -11,7 +11,7 @@ use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
-use tailwater::sql::keywords::KEYWORDS;
+use tailwater::internals::sql::keywords::KEYWORDS;
 
 use crate::dot;
 use crate::failure::Failure;

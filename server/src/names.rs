@@ -1,6 +1,6 @@
 //! Names as SQL text: bare where that is safe, quoted where it is not.
 
-use tailwater::sql::keywords::is_reserved;
+use tailwater::internals::sql::keywords::is_reserved;
 
 /// A name as it can stand in a statement.
 pub(crate) fn quoted(name: &str) -> String {

@@ -308,7 +308,11 @@ mod tests {
             splitter.push(text);
             while splitter.next_statement().is_some() {}
             let ends = splitter.is_blank() && text.contains(';');
-            assert_eq!(ends, tailwater::sql::complete_prefix(text), "{text}");
+            assert_eq!(
+                ends,
+                tailwater::internals::sql::complete_prefix(text),
+                "{text}"
+            );
         }
     }
 

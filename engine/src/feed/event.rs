@@ -6,6 +6,43 @@ use tailwater_proto::{Document, Key, Lsn};
 
 /// One event of a feed. A new one begins with its snapshot, then there is one frame for each commit that changed
 /// something selected.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use tailwater::{Database, FeedEvent, FeedRequest};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let db = Database::memory()?;
+/// db.exec("CREATE TABLE t (id INT PRIMARY KEY, n INT); INSERT INTO t VALUES (1, 10), (2, 20)", ())?;
+/// let feed = db.subscribe(FeedRequest::of("t"))?;
+/// db.exec("UPDATE t SET n = 11 WHERE id = 1", ())?;
+/// db.exec("DELETE FROM t WHERE id = 2", ())?;
+///
+/// let mut copy = BTreeMap::new();
+/// for event in feed {
+///     match event? {
+///         FeedEvent::SnapshotBegin { .. } => copy.clear(),
+///         FeedEvent::Snapshot { rows } => copy.extend(rows.into_iter().map(|row| (row.key, row.row))),
+///         FeedEvent::Frame(frame) => {
+///             for change in frame.changes {
+///                 match change.after {
+///                     Some(row) => copy.insert(change.key, row),
+///                     None => copy.remove(&change.key),
+///                 };
+///             }
+///             if frame.lsn == db.visible_lsn() {
+///                 break;
+///             }
+///         }
+///         FeedEvent::Reset { reason, .. } => panic!("begin anew: {reason}"),
+///         _ => {}
+///     }
+/// }
+/// let rows: Vec<i64> = copy.values().filter_map(|row| row.get("n")?.as_int()).collect();
+/// assert_eq!(rows, [11]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum FeedEvent {
@@ -45,6 +82,26 @@ pub enum FeedEvent {
 }
 
 /// What one commit changed. Never split, never merged with another.
+///
+/// ```
+/// use tailwater::{Database, FeedEvent, FeedRequest};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let db = Database::memory()?;
+/// db.exec("CREATE TABLE t (id INT PRIMARY KEY, at BIGINT)", ())?;
+/// let mut feed = db.subscribe(FeedRequest::of("t").without_snapshot())?;
+/// let committed = db.update(|tx| {
+///     tx.exec("INSERT INTO t VALUES (1, 0)", ())?;
+///     tx.exec("INSERT INTO t VALUES (2, 0)", ())?;
+///     tx.exec("UPDATE t SET at = 9 WHERE id = 2", ())
+/// })?;
+/// let FeedEvent::Frame(frame) = feed.recv()? else { unreachable!() };
+/// assert_eq!(frame.lsn, committed.lsn);
+/// assert_eq!(frame.changes.len(), 2); // one transaction, one frame; a row comes once, as it is in the end
+/// assert!(frame.durable && frame.commit_time_us > 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Frame {
     /// The commit.
@@ -60,6 +117,24 @@ pub struct Frame {
 }
 
 /// What happened to a row.
+///
+/// ```
+/// use tailwater::{Database, FeedEvent, FeedOp, FeedRequest};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let db = Database::memory()?;
+/// db.exec("CREATE TABLE t (id INT PRIMARY KEY, n INT); INSERT INTO t VALUES (1, 10)", ())?;
+/// let feed = db.subscribe(FeedRequest::of("t").filter("n > 5").without_snapshot())?;
+/// db.exec("UPDATE t SET n = 7", ())?;
+/// db.exec("UPDATE t SET n = 3", ())?; // still in the table, but for this subscriber it is gone
+/// let ops = feed.take(2).map(|event| match event {
+///     Ok(FeedEvent::Frame(frame)) => frame.changes[0].op,
+///     other => panic!("{other:?}"),
+/// });
+/// assert_eq!(ops.collect::<Vec<_>>(), [FeedOp::Update, FeedOp::Delete]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FeedOp {
     /// It is new.
@@ -72,6 +147,10 @@ pub enum FeedOp {
 
 impl FeedOp {
     /// `insert`, `update` or `delete`.
+    ///
+    /// ```
+    /// assert_eq!(tailwater::FeedOp::Delete.name(), "delete");
+    /// ```
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -83,6 +162,23 @@ impl FeedOp {
 }
 
 /// One changed row.
+///
+/// ```
+/// use tailwater::{Database, FeedEvent, FeedRequest};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let db = Database::memory()?;
+/// db.exec("CREATE TABLE price (item TEXT PRIMARY KEY, cents INT); INSERT INTO price VALUES ('tea', 450)", ())?;
+/// let mut feed = db.subscribe(FeedRequest::of("price").without_snapshot())?;
+/// db.exec("UPDATE price SET cents = 480", ())?;
+/// let FeedEvent::Frame(frame) = feed.recv()? else { unreachable!() };
+/// let change = &frame.changes[0];
+/// let cents = |image: &Option<tailwater::Document>| image.as_ref()?.get("cents")?.as_int();
+/// assert_eq!(&*change.object, "price");
+/// assert_eq!((cents(&change.before), cents(&change.after)), (Some(450), Some(480)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct FeedChange {
     /// The table or view.
@@ -98,6 +194,21 @@ pub struct FeedChange {
 }
 
 /// One row of a snapshot.
+///
+/// ```
+/// use tailwater::{Database, FeedEvent, FeedRequest};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let db = Database::memory()?;
+/// db.exec("CREATE TABLE log; INSERT INTO log VALUES {level: 'warn', code: 7}", ())?; // no key declared
+/// let mut feed = db.subscribe(FeedRequest::of("log"))?;
+/// feed.recv()?; // the snapshot begins
+/// let FeedEvent::Snapshot { rows } = feed.recv()? else { unreachable!() };
+/// assert!(!rows[0].key.is_empty()); // every row has one all the same
+/// assert_eq!(rows[0].row.get("code").and_then(|code| code.as_int()), Some(7));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct FeedRow {
     /// The row's key: opaque bytes, the same for the same row.

@@ -27,6 +27,25 @@ use crate::storage::Scan;
 use crate::txn::Mode;
 
 /// A feed that is being followed. Dropping it ends it; commits never wait for it.
+///
+/// ```
+/// use tailwater::{Database, FeedEvent, FeedRequest};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let db = Database::memory()?;
+/// db.exec("CREATE TABLE task (id INT PRIMARY KEY, done BOOL); INSERT INTO task VALUES (1, false)", ())?;
+/// let mut feed = db.subscribe(FeedRequest::of("task").without_snapshot())?;
+/// let listener = std::thread::spawn(move || {
+///     feed.find_map(|event| match event {
+///         Ok(FeedEvent::Frame(frame)) => Some(frame.changes.len()),
+///         _ => None,
+///     })
+/// });
+/// db.exec("UPDATE task SET done = true", ())?;
+/// assert_eq!(listener.join().unwrap(), Some(1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Subscription {
     inner: tailwater_capture::Subscription,
@@ -38,6 +57,22 @@ impl Subscription {
     ///
     /// # Errors
     /// When the database is closed, or a row does not decode.
+    ///
+    /// ```
+    /// use tailwater::{Database, FeedEvent, FeedRequest};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2)", ())?;
+    /// let mut feed = db.subscribe(FeedRequest::of("t"))?;
+    /// assert!(matches!(feed.recv()?, FeedEvent::SnapshotBegin { .. }));
+    /// assert!(matches!(feed.recv()?, FeedEvent::Snapshot { rows } if rows.len() == 2));
+    /// assert!(matches!(feed.recv()?, FeedEvent::SnapshotEnd { lsn, .. } if lsn == db.visible_lsn()));
+    /// db.close()?;
+    /// assert!(feed.recv().is_err()); // as an iterator it would just end
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn recv(&mut self) -> Result<FeedEvent> {
         let event = self.inner.recv().map_err(feed_error)?;
         self.decoder.event(event)
@@ -47,6 +82,21 @@ impl Subscription {
     ///
     /// # Errors
     /// As `recv`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tailwater::{Database, FeedEvent, FeedRequest};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// let mut feed = db.subscribe(FeedRequest::of("t").without_snapshot())?;
+    /// assert!(feed.recv_timeout(Duration::from_millis(1))?.is_none());
+    /// db.exec("INSERT INTO t VALUES (1)", ())?;
+    /// assert!(matches!(feed.recv_timeout(Duration::from_secs(10))?, Some(FeedEvent::Frame(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<FeedEvent>> {
         let event = self.inner.recv_timeout(timeout).map_err(feed_error)?;
         event.map(|event| self.decoder.event(event)).transpose()
@@ -56,30 +106,101 @@ impl Subscription {
     ///
     /// # Errors
     /// As `recv`.
+    ///
+    /// ```
+    /// use tailwater::{Database, FeedRequest};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// let mut feed = db.subscribe(FeedRequest::of("t").without_snapshot())?;
+    /// db.exec("INSERT INTO t VALUES (1)", ())?;
+    /// db.exec("INSERT INTO t VALUES (2)", ())?;
+    /// let mut frames = 0;
+    /// while feed.try_recv()?.is_some() {
+    ///     frames += 1; // what is there now, without waiting
+    /// }
+    /// assert_eq!(frames, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_recv(&mut self) -> Result<Option<FeedEvent>> {
         let event = self.inner.try_recv().map_err(feed_error)?;
         event.map(|event| self.decoder.event(event)).transpose()
     }
 
     /// The token that goes on after what was handed out so far.
+    ///
+    /// ```
+    /// use tailwater::{Database, FeedEvent, FeedRequest};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// let feed = db.subscribe(FeedRequest::of("t").without_snapshot())?;
+    /// let token = feed.token();
+    /// drop(feed);
+    /// db.exec("INSERT INTO t VALUES (1)", ())?; // while nobody listens
+    /// let mut feed = db.subscribe(FeedRequest::of("t").since(token))?;
+    /// assert!(matches!(feed.recv()?, FeedEvent::Frame(frame) if frame.changes.len() == 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn token(&self) -> String {
         self.inner.token().to_string()
     }
 
     /// Names and types of the columns.
+    ///
+    /// ```
+    /// use tailwater::{Database, FeedRequest, SqlType};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY, name TEXT)", ())?;
+    /// let columns = db.subscribe(FeedRequest::of("t"))?.columns();
+    /// assert_eq!((columns[1].name.as_str(), &columns[1].ty), ("name", &SqlType::Text));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn columns(&self) -> Vec<crate::rows::Column> {
         self.decoder.columns()
     }
 
     /// The name of the table or view.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// let outcome = db.session().execute("CREATE TABLE person; TAIL Person", ())?;
+    /// let tailwater::Outcome::Feed(feed) = outcome else { unreachable!() };
+    /// assert_eq!(feed.object(), "person"); // as the catalog has it
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn object(&self) -> &str {
         self.decoder.object()
     }
 
     /// The same events as a stream, without a runtime of its own.
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, Waker};
+    /// use tailwater::{Database, FeedEvent, FeedRequest};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// let mut stream = db.subscribe(FeedRequest::of("t"))?.into_stream();
+    /// let mut context = Context::from_waker(Waker::noop()); // an executor brings its own
+    /// let Poll::Ready(Some(event)) = stream.poll_next(&mut context) else { unreachable!() };
+    /// assert!(matches!(event?, FeedEvent::SnapshotBegin { .. }));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn into_stream(self) -> FeedStream {
         FeedStream {
@@ -103,6 +224,25 @@ impl Iterator for Subscription {
 }
 
 /// A subscription as a stream: poll it from any executor.
+///
+/// ```
+/// use std::task::{Context, Waker};
+/// use tailwater::{Database, FeedRequest, FeedStream};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// /// How many events an idle feed still has.
+/// fn drain(stream: &mut FeedStream) -> usize {
+///     let mut context = Context::from_waker(Waker::noop());
+///     std::iter::from_fn(|| stream.poll_next(&mut context).is_ready().then_some(())).count()
+/// }
+///
+/// let db = Database::memory()?;
+/// db.exec("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)", ())?;
+/// let mut stream = db.subscribe(FeedRequest::of("t"))?.into_stream();
+/// assert_eq!(drain(&mut stream), 3); // the beginning of the snapshot, its row, its end
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct FeedStream {
     inner: tailwater_capture::FrameStream,
@@ -111,6 +251,33 @@ pub struct FeedStream {
 
 impl FeedStream {
     /// The next event, or `Pending` until the waker is called; `None` once the database is closed.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use std::task::{Context, Wake, Waker};
+    /// use tailwater::{Database, FeedRequest};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// struct Flag(AtomicBool);
+    /// impl Wake for Flag {
+    ///     fn wake(self: Arc<Self>) {
+    ///         self.0.store(true, Ordering::Relaxed);
+    ///     }
+    /// }
+    ///
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// let mut stream = db.subscribe(FeedRequest::of("t").without_snapshot())?.into_stream();
+    /// let flag = Arc::new(Flag(AtomicBool::new(false)));
+    /// let waker = Waker::from(Arc::clone(&flag));
+    /// assert!(stream.poll_next(&mut Context::from_waker(&waker)).is_pending());
+    /// db.exec("INSERT INTO t VALUES (1)", ())?;
+    /// assert!(flag.0.load(Ordering::Relaxed)); // the commit woke it
+    /// assert!(stream.poll_next(&mut Context::from_waker(&waker)).is_ready());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn poll_next(
         &mut self,
         context: &mut std::task::Context<'_>,
@@ -207,7 +374,6 @@ pub(crate) fn tail(
     if let Some(filter) = &tail.filter {
         request = request.filter(filter.to_string());
     }
-    parameters.refuse_more_than(tail.since.as_ref().map_or(0, request::parameters_taken))?;
     if let Some(since) = &tail.since {
         request = request.since(request::token_text(since, parameters)?);
     }

@@ -27,7 +27,7 @@ use tailwater_views::Plan;
 use crate::catalog::Catalog;
 
 /// What is known of the data.
-pub trait Statistics {
+pub(crate) trait Statistics {
     /// About how many rows a table or view has.
     fn rows(&self, storage: StorageId) -> u64;
 }
@@ -51,7 +51,11 @@ struct Context<'a> {
 
 /// One rewriting of a plan into an equal one.
 struct Rule {
-    /// As EXPLAIN lists it.
+    /// As the tests of plans list it.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "only tests ask which rules applied")
+    )]
     name: &'static str,
     /// Whether it is for evaluated plans only.
     query_only: bool,
@@ -110,7 +114,7 @@ const RULES: &[Rule] = &[
 /// The plan to be evaluated instead of `plan`: the same rows, in the same order where it sorts, under the same
 /// output columns.
 #[must_use]
-pub fn optimize(plan: Plan, catalog: &Catalog, stats: &dyn Statistics) -> Plan {
+pub(crate) fn optimize(plan: Plan, catalog: &Catalog, stats: &dyn Statistics) -> Plan {
     let cx = Context {
         catalog,
         stats,
@@ -122,7 +126,7 @@ pub fn optimize(plan: Plan, catalog: &Catalog, stats: &dyn Statistics) -> Plan {
 /// The plan to be compiled into a view's dataflow instead of `plan`: joins have their equalities, predicates stand
 /// at their sources, and no column is carried that nothing reads. Scans keep reading everything.
 #[must_use]
-pub fn optimize_view(plan: Plan, catalog: &Catalog) -> Plan {
+pub(crate) fn optimize_view(plan: Plan, catalog: &Catalog) -> Plan {
     /// A view outlives what is counted when it is made.
     struct NoStatistics;
     impl Statistics for NoStatistics {
@@ -139,8 +143,9 @@ pub fn optimize_view(plan: Plan, catalog: &Catalog) -> Plan {
 }
 
 /// As `optimize`, with the names of the rules that changed something, in order, each once.
+#[cfg(test)]
 #[must_use]
-pub fn optimize_traced(
+pub(crate) fn optimize_traced(
     plan: Plan,
     catalog: &Catalog,
     stats: &dyn Statistics,

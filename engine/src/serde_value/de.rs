@@ -21,15 +21,23 @@ use super::number;
 /// With the path of the field: another kind than the type asks for, a number that does not fit, a missing field.
 ///
 /// ```
-/// # use tailwater_proto::parse_json;
+/// use tailwater::{Database, Document, Value, from_value};
+///
 /// #[derive(serde::Deserialize)]
-/// struct Order { id: i64, items: Vec<Item> }
+/// struct Order { items: Vec<Item> }
 /// #[derive(serde::Deserialize, Debug)]
 /// struct Item { price: f64 }
 ///
-/// let value = parse_json(r#"{"id": 7, "items": [{"price": 1.5}, {"price": "two"}]}"#).unwrap();
-/// let error = tailwater::serde_value::from_value::<Order>(&value).err().unwrap();
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let db = Database::memory()?;
+/// let read = |sql| db.query(sql, ())?.scalar::<Value>();
+/// let order: Order = from_value(&read("SELECT {items: [{price: 1.5}]}")?)?;
+/// assert_eq!(order.items[0].price, 1.5);
+/// let wrong = read("SELECT {items: [{price: 1.5}, {price: 'two'}]}")?;
+/// let error = from_value::<Order>(&wrong).err().unwrap();
 /// assert_eq!(error.to_string(), "items[1].price: invalid type: string \"two\", expected f64");
+/// # Ok(())
+/// # }
 /// ```
 pub fn from_value<'v, T: Deserialize<'v>>(value: &'v Value) -> Result<T> {
     T::deserialize(ValueDeserializer::new(value))

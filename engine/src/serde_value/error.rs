@@ -5,6 +5,22 @@ use std::fmt;
 use tailwater_proto::{EcoString, Path, PathStep};
 
 /// What serde could not read or write, with the way to the field that is to blame.
+///
+/// ```
+/// use std::error::Error;
+/// use tailwater::{Database, SerdeError};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// #[derive(serde::Deserialize, Debug)]
+/// struct Order { #[allow(dead_code)] items: Vec<i64> }
+///
+/// let db = Database::memory()?;
+/// let error = db.query("SELECT [1, 2, 'three'] AS items", ())?.rows_as::<Order>().unwrap_err();
+/// let cause: &SerdeError = error.source().unwrap().downcast_ref().unwrap();
+/// assert_eq!(cause.path.to_string(), "items[2]");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SerdeError {
@@ -15,7 +31,7 @@ pub struct SerdeError {
 }
 
 /// The result of reading or writing through serde.
-pub type Result<T, E = SerdeError> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = SerdeError> = std::result::Result<T, E>;
 
 impl SerdeError {
     pub(super) fn new(message: impl fmt::Display) -> Self {

@@ -12,9 +12,10 @@ mod row;
 mod ser;
 
 pub use de::from_value;
-pub use error::{Result, SerdeError};
-pub use row::{from_document, from_row};
-pub use ser::{Ser, ser, to_value};
+pub use error::SerdeError;
+pub(crate) use row::{from_document, from_row};
+pub(crate) use ser::to_value;
+pub use ser::{Ser, ser};
 
 #[cfg(test)]
 mod tests;

@@ -15,20 +15,7 @@ use super::error::{Result, SerdeError};
 /// # Errors
 /// With the path of the column and field, as [`from_value`](super::from_value); two columns of one name that the
 /// struct asks for (name one of them `AS` something else).
-///
-/// ```
-/// # use tailwater_proto::Value;
-/// #[derive(serde::Deserialize)]
-/// struct Person { id: i64, name: Option<String> }
-///
-/// let values = [Value::Int(1), Value::text("Ada")];
-/// let ada: Person = tailwater::serde_value::from_row(["id", "name"], &values)?;
-/// assert_eq!((ada.id, ada.name.as_deref()), (1, Some("Ada")));
-/// let pair: (i64, String) = tailwater::serde_value::from_row(["id", "name"], &values)?;
-/// assert_eq!(pair, (1, "Ada".to_owned()));
-/// # Ok::<(), tailwater::serde_value::SerdeError>(())
-/// ```
-pub fn from_row<'v, T, N>(names: N, values: &'v [Value]) -> Result<T>
+pub(crate) fn from_row<'v, T, N>(names: N, values: &'v [Value]) -> Result<T>
 where
     T: Deserialize<'v>,
     N: IntoIterator<Item = &'v str>,
@@ -44,17 +31,7 @@ where
 ///
 /// # Errors
 /// As [`from_row`].
-///
-/// ```
-/// # use tailwater_proto::{Document, Value};
-/// let mut person = Document::new();
-/// person.set("id", Value::Int(1));
-/// person.set("name", Value::text("Ada"));
-/// let pair: (i64, &str) = tailwater::serde_value::from_document(&person)?;
-/// assert_eq!(pair, (1, "Ada"));
-/// # Ok::<(), tailwater::serde_value::SerdeError>(())
-/// ```
-pub fn from_document<'v, T: Deserialize<'v>>(document: &'v Document) -> Result<T> {
+pub(crate) fn from_document<'v, T: Deserialize<'v>>(document: &'v Document) -> Result<T> {
     T::deserialize(RowDeserializer {
         len: document.len(),
         fields: document

@@ -23,25 +23,43 @@ const CAPACITY_MAX: usize = 1024;
 ///
 /// # Errors
 /// With the path of the field: map keys that have no text, nesting beyond 128, what the type itself refuses.
-///
-/// ```
-/// #[derive(serde::Serialize)]
-/// struct Order { id: i64, tags: Vec<String>, note: Option<String> }
-///
-/// let order = Order { id: 7, tags: vec!["new".into()], note: None };
-/// let value = tailwater::serde_value::to_value(&order)?;
-/// assert_eq!(value.to_string(), r#"{"id": 7, "tags": ["new"], "note": null}"#);
-/// # Ok::<(), tailwater::serde_value::SerdeError>(())
-/// ```
-pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value> {
+pub(crate) fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value> {
     value.serialize(ValueSerializer { depth: 0 })
 }
 
-/// A Rust value to be bound as a document (or whatever [`to_value`] makes of it): `params![ser(&order)]`.
+/// A Rust value to be bound as a document: structs and maps are documents, sequences arrays, `None` and `()` NULL,
+/// enums as serde_json writes them (`"Paid"`, `{"Refused": {...}}`). Integers beyond 64 bits with sign are NUMERIC,
+/// `f32` is REAL, bytes (`serde_bytes`) are BYTEA. Of map entries of one name the last counts, in the place of the
+/// first.
+///
+/// ```
+/// use tailwater::{Ser, ToValue};
+///
+/// #[derive(serde::Serialize)]
+/// struct Order { id: i64, tags: Vec<String>, note: Option<String> }
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let order = Order { id: 7, tags: vec!["new".into()], note: None };
+/// assert_eq!(Ser(order).to_value()?.to_string(), r#"{"id": 7, "tags": ["new"], "note": null}"#);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Ser<T>(pub T);
 
-/// Wraps a Rust value so that it can be bound to one parameter.
+/// Wraps a Rust value so that it can be bound to one parameter: see [`Ser`] for what becomes of it.
+///
+/// ```
+/// use tailwater::{Database, params, ser};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let db = Database::memory()?;
+/// let tags = ["new", "gift"];
+/// let second: String = db.query("SELECT (?)[1]", params![ser(&tags)])?.scalar()?;
+/// assert_eq!(second, "gift");
+/// # Ok(())
+/// # }
+/// ```
 pub const fn ser<T: Serialize + ?Sized>(value: &T) -> Ser<&T> {
     Ser(value)
 }

@@ -5,7 +5,6 @@
 
 pub mod binder;
 pub mod bound;
-pub mod construct;
 pub mod ddl;
 pub mod dialect;
 pub mod error;

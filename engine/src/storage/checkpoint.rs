@@ -24,20 +24,20 @@ use super::store::{File, Store, in_file};
 /// What a checkpoint did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct CheckpointReport {
+pub(crate) struct CheckpointReport {
     /// The storage file now holds exactly the commits up to here; the log before it may go.
-    pub applied: Lsn,
+    pub(crate) applied: Lsn,
     /// Memory is frozen up to here and waits for it to be durable and visible: another checkpoint then will
     /// write it. `None`: there was nothing that had to wait.
-    pub pending: Option<Lsn>,
+    pub(crate) pending: Option<Lsn>,
     /// Rows inserted or replaced.
-    pub rows_written: u64,
+    pub(crate) rows_written: u64,
     /// Rows deleted; keys that were never in the file included.
-    pub rows_deleted: u64,
+    pub(crate) rows_deleted: u64,
     /// Bytes of keys and values written.
-    pub bytes_written: u64,
+    pub(crate) bytes_written: u64,
     /// Storages whose rows were freed.
-    pub storages_dropped: u64,
+    pub(crate) storages_dropped: u64,
 }
 
 impl Store {
@@ -49,7 +49,11 @@ impl Store {
     /// # Errors
     /// I/O or damage: the layers stay as they were and nothing is lost, but redb may want a reopen.
     /// `ReservedName` if `meta` uses a name of the storage's own; `ReadOnly` on an attached store.
-    pub fn checkpoint(&self, durable: Lsn, meta: &[(&str, Vec<u8>)]) -> Result<CheckpointReport> {
+    pub(crate) fn checkpoint(
+        &self,
+        durable: Lsn,
+        meta: &[(&str, Vec<u8>)],
+    ) -> Result<CheckpointReport> {
         let File::Writer(database) = &self.file else {
             return Err(StorageError::ReadOnly);
         };
@@ -77,15 +81,15 @@ impl Store {
             pending: pending.first().map(|generation| generation.last()),
             ..CheckpointReport::default()
         };
+        let known = |(name, value): &(&str, Vec<u8>)| root.base.meta(name) == Some(value);
+        if applied == before && meta.iter().all(known) {
+            return Ok(report);
+        }
         let gone: BTreeSet<StorageId> = {
             let dropped = self.dropped.lock();
             let due = dropped.iter().filter(|(_, lsn)| **lsn <= applied);
             due.map(|(id, _)| *id).collect()
         };
-        let known = |(name, value): &(&str, Vec<u8>)| root.base.meta(name) == Some(value);
-        if applied == before && gone.is_empty() && meta.iter().all(known) {
-            return Ok(report);
-        }
         let drain = Drain {
             ready: &ready,
             applied,

@@ -10,7 +10,7 @@ use super::store::Store;
 /// Whether something changed after an LSN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Changed {
+pub(crate) enum Changed {
     /// It did not.
     No,
     /// It did.
@@ -22,14 +22,14 @@ pub enum Changed {
 impl Changed {
     /// Whether a transaction that read before must begin again.
     #[must_use]
-    pub fn conflicts(self) -> bool {
+    pub(crate) fn conflicts(self) -> bool {
         self != Self::No
     }
 }
 
 impl Store {
     /// Whether `key` was written (or deleted) by a commit after `lsn`.
-    pub fn changed_after(&self, id: StorageId, key: &[u8], lsn: Lsn) -> Changed {
+    pub(crate) fn changed_after(&self, id: StorageId, key: &[u8], lsn: Lsn) -> Changed {
         let root = self.root();
         let in_memory = root.generations().any(|generation| {
             generation.with(id, |table| {
@@ -42,7 +42,7 @@ impl Store {
 
     /// Whether any key of `range` was written by a commit after `lsn`: constant time if the storage was not
     /// written since, else as long as what was written since, or, where that is much, as the range in memory.
-    pub fn range_changed_after(&self, id: StorageId, range: &KeyRange, lsn: Lsn) -> Changed {
+    pub(crate) fn range_changed_after(&self, id: StorageId, range: &KeyRange, lsn: Lsn) -> Changed {
         let root = self.root();
         let in_memory = root.generations().any(|generation| {
             generation.with(id, |table| {
@@ -54,7 +54,7 @@ impl Store {
     }
 
     /// Whether the storage was written by a commit after `lsn`; constant time.
-    pub fn storage_changed_after(&self, id: StorageId, lsn: Lsn) -> Changed {
+    pub(crate) fn storage_changed_after(&self, id: StorageId, lsn: Lsn) -> Changed {
         let root = self.root();
         let in_memory = root
             .generations()

@@ -6,15 +6,17 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use tailwater_proto::{Key, Lsn, StorageId};
+#[cfg(test)]
+use tailwater_proto::Lsn;
+use tailwater_proto::{Key, StorageId};
 
 /// Result of a storage operation.
-pub type Result<T> = std::result::Result<T, StorageError>;
+pub(crate) type Result<T> = std::result::Result<T, StorageError>;
 
 /// Why a storage operation failed.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum StorageError {
+pub(crate) enum StorageError {
     /// Bytes read from the storage file are not what was written.
     Corrupted {
         /// The storage being read, where known.
@@ -43,6 +45,7 @@ pub enum StorageError {
         known: u32,
     },
     /// The state at this LSN is no longer kept.
+    #[cfg(test)]
     SnapshotReleased {
         /// The LSN asked for.
         lsn: Lsn,
@@ -50,6 +53,7 @@ pub enum StorageError {
         oldest: Lsn,
     },
     /// The state at this LSN is not there yet.
+    #[cfg(test)]
     SnapshotAhead {
         /// The LSN asked for.
         lsn: Lsn,
@@ -102,7 +106,7 @@ impl StorageError {
 
     /// The SQLSTATE a client sees.
     #[must_use]
-    pub fn sqlstate(&self) -> &'static str {
+    pub(crate) fn sqlstate(&self) -> &'static str {
         match self {
             Self::Corrupted { .. } => "XX001",
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => "53100",
@@ -110,11 +114,15 @@ impl StorageError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::InvalidData => "XX001",
             Self::Io { .. } | Self::NeedsReopen | Self::Closed => "58030",
             Self::FormatUnknown { .. } => "0A000",
-            Self::SnapshotReleased { .. } | Self::CheckpointMoved => "40001",
+            #[cfg(test)]
+            Self::SnapshotReleased { .. } => "40001",
+            Self::CheckpointMoved => "40001",
             Self::ReadOnly => "25006",
             Self::ReservedName(_) => "42939",
             Self::TooLarge { .. } => "54000",
-            Self::SnapshotAhead { .. } | Self::Redb(_) => "XX000",
+            #[cfg(test)]
+            Self::SnapshotAhead { .. } => "XX000",
+            Self::Redb(_) => "XX000",
         }
     }
 }
@@ -151,10 +159,12 @@ impl fmt::Display for StorageError {
                 f,
                 "the storage file has format {found}, this build reads up to {known}; use a later version"
             ),
+            #[cfg(test)]
             Self::SnapshotReleased { lsn, oldest } => write!(
                 f,
                 "the state at LSN {lsn} is no longer kept (oldest: {oldest}); begin again at a later one"
             ),
+            #[cfg(test)]
             Self::SnapshotAhead { lsn, tip } => {
                 write!(f, "the state at LSN {lsn} is not there yet (last: {tip})")
             }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 use tailwater_proto::Lsn;
 
+#[cfg(test)]
 use super::error::{Result, StorageError};
 
 /// Registry of the LSNs being read.
@@ -102,6 +103,7 @@ impl Live {
 
     /// Begins to read at `lsn`, which must be visible, later, or already read by someone. `capture` says up
     /// to where older states are gone.
+    #[cfg(test)]
     pub(super) fn register_with<T>(
         &self,
         lsn: Lsn,
@@ -156,6 +158,7 @@ impl Live {
 }
 
 impl Readers {
+    #[cfg(test)]
     fn holds(&self, lsn: Lsn) -> bool {
         self.0.binary_search_by_key(&lsn, |(lsn, _)| *lsn).is_ok()
     }

@@ -21,10 +21,10 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use checkpoint::CheckpointReport;
-pub use conflict::Changed;
-pub use error::{Result, StorageError};
-pub use scan::Scan;
+pub(crate) use checkpoint::CheckpointReport;
+pub(crate) use error::StorageError;
+pub(crate) use scan::Scan;
 pub use scrub::ScrubReport;
-pub use snapshot::Snapshot;
-pub use store::{Store, StoreSettings, StoreStats, Write};
+pub(crate) use snapshot::Snapshot;
+pub(crate) use store::Store;
+pub use store::StoreSettings;

@@ -181,7 +181,7 @@ impl Merge {
 }
 
 /// A range of one storage at a snapshot. Owns its snapshot; may be sent and kept.
-pub struct Scan {
+pub(crate) struct Scan {
     merge: Merge,
     /// Keeps the versions being read.
     _snapshot: Snapshot,
@@ -199,11 +199,7 @@ impl Scan {
     ///
     /// # Errors
     /// Damage or I/O in the storage file; the scan is over then.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "errors come before rows: `while let Some(row) = scan.next()?`"
-    )]
-    pub fn next(&mut self) -> Result<Option<(Key, Arc<[u8]>)>> {
+    pub(crate) fn next(&mut self) -> Result<Option<(Key, Arc<[u8]>)>> {
         loop {
             match self.merge.next() {
                 Ok(Some((key, Some(value)))) => return Ok(Some((key, value))),

@@ -11,6 +11,21 @@ use super::error::Result;
 use super::store::Store;
 
 /// What a scrub has read without finding damage.
+///
+/// ```
+/// use tailwater::{Database, params};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let db = Database::builder().without_background().memory()?;
+/// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+/// db.update(|tx| (1..=100).try_for_each(|id| tx.exec("INSERT INTO t VALUES (?)", params![id]).map(drop)))?;
+/// let in_memory = db.scrub()?; // only what a checkpoint has written is read
+/// db.checkpoint()?;
+/// let on_disk = db.scrub()?;
+/// assert!(on_disk.rows >= in_memory.rows + 100 && on_disk.bytes > in_memory.bytes);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScrubReport {
@@ -27,7 +42,7 @@ impl Store {
     ///
     /// # Errors
     /// The first damage found, naming storage and key; I/O.
-    pub fn scrub(&self) -> Result<ScrubReport> {
+    pub(crate) fn scrub(&self) -> Result<ScrubReport> {
         let base = Arc::clone(&self.root().base);
         let mut report = ScrubReport::default();
         for id in base.storages()? {

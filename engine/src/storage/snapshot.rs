@@ -16,7 +16,7 @@ use super::scan::{Layer, MemCursor, Merge, Scan, is_reverse};
 
 /// All rows as of one LSN. Cloning is cheap; the last clone dropped releases the LSN.
 #[derive(Clone)]
-pub struct Snapshot(Arc<Reading>);
+pub(crate) struct Snapshot(Arc<Reading>);
 
 struct Reading {
     lsn: Lsn,
@@ -38,7 +38,7 @@ impl Snapshot {
 
     /// The LSN it reads at: every commit up to it, none after.
     #[must_use]
-    pub fn lsn(&self) -> Lsn {
+    pub(crate) fn lsn(&self) -> Lsn {
         self.0.lsn
     }
 
@@ -46,7 +46,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// Damage or I/O in the storage file.
-    pub fn get(&self, id: StorageId, key: &[u8]) -> Result<Option<Arc<[u8]>>> {
+    pub(crate) fn get(&self, id: StorageId, key: &[u8]) -> Result<Option<Arc<[u8]>>> {
         let Reading { lsn, root, .. } = &*self.0;
         for generation in root.generations() {
             if let Some(Some(cell)) = generation.with(id, |table| table.get(key, *lsn)) {
@@ -58,7 +58,7 @@ impl Snapshot {
 
     /// Reads the rows of `range` in order. Nothing is read before the first row is asked for.
     #[must_use]
-    pub fn scan(&self, id: StorageId, range: KeyRange, direction: Direction) -> Scan {
+    pub(crate) fn scan(&self, id: StorageId, range: KeyRange, direction: Direction) -> Scan {
         let Reading { lsn, root, .. } = &*self.0;
         let reverse = is_reverse(direction);
         let mut layers = Vec::new();

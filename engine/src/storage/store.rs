@@ -3,7 +3,7 @@
 //! Commits come in LSN order from the sequencer and are merged into memory at once; they become durable by the
 //! log, not here. Nothing here decides what is visible: the engine says so. Next door: `checkpoint`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -29,9 +29,14 @@ use super::snapshot::Snapshot;
 const LATCH_ROWS: usize = 512;
 
 /// One change of a commit: storage, key, new value or `None` for "deleted".
-pub type Write = (StorageId, Key, Option<Arc<[u8]>>);
+pub(crate) type Write = (StorageId, Key, Option<Arc<[u8]>>);
 
 /// How much memory a store may use.
+///
+/// ```
+/// let settings = tailwater::StoreSettings { cache_bytes: 256 << 20, ..Default::default() };
+/// assert!(settings.memtable_soft_bytes < settings.memtable_hard_bytes); // a checkpoint first, then waiting
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSettings {
     /// Pages of the storage file kept in memory, bytes. Default 64 MiB.
@@ -59,15 +64,15 @@ impl Default for StoreSettings {
 /// What a store holds, for `SHOW` and metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct StoreStats {
+pub(crate) struct StoreStats {
     /// Bytes of all memtables alive, those pinned by snapshots included, and of the conflict history.
-    pub memory_bytes: usize,
+    pub(crate) memory_bytes: usize,
     /// Bytes that the next checkpoint has to write, about.
-    pub unwritten_bytes: usize,
+    pub(crate) unwritten_bytes: usize,
     /// Generations not wholly in the storage file.
-    pub generations: usize,
+    pub(crate) generations: usize,
     /// Snapshots alive, clones not counted.
-    pub snapshots: usize,
+    pub(crate) snapshots: usize,
 }
 
 /// The open storage file.
@@ -94,7 +99,7 @@ impl File {
 }
 
 /// All keyed storages of one database.
-pub struct Store {
+pub(crate) struct Store {
     /// The layers as they are now. Before `file`, so that they go first.
     root: RwLock<Arc<Root>>,
     pub(super) live: Arc<Live>,
@@ -116,7 +121,7 @@ impl Store {
     ///
     /// # Errors
     /// I/O, damage, or a file of a later version.
-    pub fn open(vfs: Arc<dyn Vfs>, path: &Path, settings: StoreSettings) -> Result<Self> {
+    pub(crate) fn open(vfs: Arc<dyn Vfs>, path: &Path, settings: StoreSettings) -> Result<Self> {
         let repaired = Arc::new(AtomicBool::new(false));
         let open = || {
             let mut builder = Builder::new();
@@ -142,7 +147,11 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open`]; `CheckpointMoved` if a checkpoint was written meanwhile.
-    pub fn open_read_only(vfs: Arc<dyn Vfs>, path: &Path, settings: StoreSettings) -> Result<Self> {
+    pub(crate) fn open_read_only(
+        vfs: Arc<dyn Vfs>,
+        path: &Path,
+        settings: StoreSettings,
+    ) -> Result<Self> {
         let moved = Arc::new(AtomicBool::new(false));
         let open = || {
             let file = vfs.open(path, OpenMode::Read).map_err(io)?;
@@ -190,7 +199,8 @@ impl Store {
     ///
     /// # Errors
     /// I/O.
-    pub fn close(self) -> Result<()> {
+    #[cfg(test)]
+    pub(crate) fn close(self) -> Result<()> {
         let Self {
             root, file, path, ..
         } = self;
@@ -204,31 +214,31 @@ impl Store {
 
     /// The storage file holds exactly the commits up to here; recovery replays those after it.
     #[must_use]
-    pub fn applied_lsn(&self) -> Lsn {
+    pub(crate) fn applied_lsn(&self) -> Lsn {
         self.root.read().base.applied()
     }
 
     /// Whether opening had to read the whole file, since it was not left by a checkpoint or a clean close.
     #[must_use]
-    pub fn was_repaired(&self) -> bool {
+    pub(crate) fn was_repaired(&self) -> bool {
         self.repaired
     }
 
     /// The last commit applied, in memory or in the file.
     #[must_use]
-    pub fn tip_lsn(&self) -> Lsn {
+    pub(crate) fn tip_lsn(&self) -> Lsn {
         self.live.tip()
     }
 
     /// The last commit that may be shown to everyone.
     #[must_use]
-    pub fn visible_lsn(&self) -> Lsn {
+    pub(crate) fn visible_lsn(&self) -> Lsn {
         self.live.visible()
     }
 
     /// A value written with a checkpoint; the last checkpoint's.
     #[must_use]
-    pub fn meta_get(&self, name: &str) -> Option<Vec<u8>> {
+    pub(crate) fn meta_get(&self, name: &str) -> Option<Vec<u8>> {
         self.root.read().base.meta(name).map(<[u8]>::to_vec)
     }
 
@@ -237,7 +247,7 @@ impl Store {
     ///
     /// # Panics
     /// If `lsn` is not after the last one applied.
-    pub fn apply(&self, lsn: Lsn, writes: impl IntoIterator<Item = Write>) {
+    pub(crate) fn apply(&self, lsn: Lsn, writes: impl IntoIterator<Item = Write>) {
         let _gate = self.gate.lock();
         let tip = self.live.tip();
         assert!(lsn > tip, "commit {lsn} applied after {tip}");
@@ -262,20 +272,20 @@ impl Store {
     /// Commits up to `lsn` may be shown: [`Store::snapshot_visible`] reads there, versions only older
     /// snapshots would need are dropped, and checkpoints may go so far. May be called before `apply(lsn)` has
     /// returned; takes effect then.
-    pub fn set_visible(&self, lsn: Lsn) {
+    pub(crate) fn set_visible(&self, lsn: Lsn) {
         self.live.set_visible(lsn);
     }
 
     /// The state at the visible LSN: for reads.
     #[must_use]
-    pub fn snapshot_visible(&self) -> Snapshot {
+    pub(crate) fn snapshot_visible(&self) -> Snapshot {
         let (lsn, root) = self.live.register_visible_with(|| self.root());
         Snapshot::new(lsn, root, Arc::clone(&self.live))
     }
 
     /// The state at the last commit applied: for transactions that also write.
     #[must_use]
-    pub fn snapshot_tip(&self) -> Snapshot {
+    pub(crate) fn snapshot_tip(&self) -> Snapshot {
         let (lsn, root) = self.live.register_tip_with(|| self.root());
         Snapshot::new(lsn, root, Arc::clone(&self.live))
     }
@@ -284,7 +294,8 @@ impl Store {
     ///
     /// # Errors
     /// `SnapshotReleased` if it is older than that, `SnapshotAhead` if it is not applied yet.
-    pub fn snapshot(&self, lsn: Lsn) -> Result<Snapshot> {
+    #[cfg(test)]
+    pub(crate) fn snapshot(&self, lsn: Lsn) -> Result<Snapshot> {
         let root = self.live.register_with(lsn, || {
             let root = self.root();
             (root.base.applied(), root)
@@ -294,51 +305,32 @@ impl Store {
 
     /// Commit `lsn` dropped a storage: the first checkpoint that covers it frees the space. Snapshots before
     /// it go on reading. The id must not be used again.
-    pub fn drop_storage(&self, id: StorageId, lsn: Lsn) {
+    pub(crate) fn drop_storage(&self, id: StorageId, lsn: Lsn) {
         self.dropped.lock().insert(id, lsn);
-    }
-
-    /// Drops all storages, in the file and in memory, that are not among `known`: after a crash nobody remembers which
-    /// ones were dropped since the last checkpoint. To be called when all of the log is applied. Says how many there
-    /// were.
-    ///
-    /// # Errors
-    /// When the storage file cannot be read.
-    pub fn drop_unknown(&self, known: &BTreeSet<StorageId>) -> Result<usize> {
-        let root = self.root();
-        let mut found = root.base.storages()?;
-        for generation in root.generations() {
-            found.extend(generation.tables().into_iter().map(|(id, _)| id));
-        }
-        let tip = self.tip_lsn();
-        let mut dropped = self.dropped.lock();
-        let before = dropped.len();
-        dropped.extend(found.difference(known).map(|id| (*id, tip)));
-        Ok(dropped.len() - before)
     }
 
     /// Bytes of memory held for rows not yet (or no longer only) in the file, about.
     #[must_use]
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         let generations = usize::try_from(self.gauge.load(Ordering::Relaxed)).unwrap_or(0);
         generations + self.root.read().history.bytes()
     }
 
     /// Whether the memtables have passed the soft limit.
     #[must_use]
-    pub fn needs_checkpoint(&self) -> bool {
+    pub(crate) fn needs_checkpoint(&self) -> bool {
         self.unwritten_bytes() >= self.settings.memtable_soft_bytes
     }
 
     /// Whether the memtables have passed the hard limit: new write transactions should wait for a checkpoint.
     #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.unwritten_bytes() >= self.settings.memtable_hard_bytes
     }
 
     /// About how many rows a storage has: keys changed since the last checkpoint may count twice. For choosing plans.
     #[must_use]
-    pub fn rows_estimate(&self, id: StorageId) -> u64 {
+    pub(crate) fn rows_estimate(&self, id: StorageId) -> u64 {
         let root = self.root();
         let changed: u64 = root
             .generations()
@@ -349,7 +341,7 @@ impl Store {
 
     /// What the store holds.
     #[must_use]
-    pub fn stats(&self) -> StoreStats {
+    pub(crate) fn stats(&self) -> StoreStats {
         StoreStats {
             memory_bytes: self.memory_bytes(),
             unwritten_bytes: self.unwritten_bytes(),

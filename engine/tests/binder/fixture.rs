@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use expect_test::Expect;
 
-use tailwater::catalog::{Catalog, Object};
-use tailwater::explain::{explain, expr_text};
-use tailwater::sql::binder::{NoSystemRelations, bind};
-use tailwater::sql::bound::{BoundStatement, InsertSource, OnConflict};
-use tailwater::sql::ddl;
-use tailwater::sql::statement::Statement;
-use tailwater::sql::{SqlError, SqlResult, parse_one, parse_script};
+use tailwater::internals::catalog::{Catalog, Object};
+use tailwater::internals::explain::{explain, expr_text};
+use tailwater::internals::sql::binder::{NoSystemRelations, bind};
+use tailwater::internals::sql::bound::{BoundStatement, InsertSource, OnConflict};
+use tailwater::internals::sql::ddl;
+use tailwater::internals::sql::statement::Statement;
+use tailwater::internals::sql::{SqlError, SqlResult, parse_one, parse_script};
 
 /// The mission's tables as they stand, and some of every kind.
 pub(crate) const TABLES: &str = "
@@ -167,7 +167,7 @@ fn names(fields: &[tailwater_views::Field]) -> Vec<String> {
     fields.iter().map(|field| field.name.to_string()).collect()
 }
 
-fn layout(table: &tailwater::catalog::Relation) -> Vec<String> {
+fn layout(table: &tailwater::internals::catalog::Relation) -> Vec<String> {
     table
         .columns
         .iter()
@@ -175,7 +175,7 @@ fn layout(table: &tailwater::catalog::Relation) -> Vec<String> {
         .collect()
 }
 
-fn assignment(set: &tailwater::sql::bound::Assignment, columns: &[String]) -> String {
+fn assignment(set: &tailwater::internals::sql::bound::Assignment, columns: &[String]) -> String {
     let below = set.path.to_string();
     let dot = if below.is_empty() || below.starts_with('[') {
         ""
@@ -191,7 +191,7 @@ fn assignment(set: &tailwater::sql::bound::Assignment, columns: &[String]) -> St
 
 fn returning(
     text: &mut String,
-    returning: Option<&tailwater::sql::bound::Returning>,
+    returning: Option<&tailwater::internals::sql::bound::Returning>,
     columns: &[String],
 ) {
     if let Some(returning) = returning {

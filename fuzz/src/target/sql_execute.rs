@@ -6,8 +6,8 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use tailwater::clock::Clock;
-use tailwater::sql::parse_script;
+use tailwater::Clock;
+use tailwater::internals::sql::parse_script;
 use tailwater::{Database, Error, Outcome, Session, Settings, SyncMode};
 use tailwater_wal::Background;
 

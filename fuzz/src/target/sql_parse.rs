@@ -2,7 +2,7 @@
 //!
 //! Nothing is bound or run. Next door: `sql_execute`, and `engine::sql`.
 
-use tailwater::sql::{complete_prefix, parse_one, parse_script};
+use tailwater::internals::sql::{complete_prefix, parse_one, parse_script};
 
 use crate::choices::Choices;
 use crate::rng::Rng;

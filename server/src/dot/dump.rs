@@ -2,7 +2,7 @@
 //! All of it is read from one snapshot. What the engine keeps for itself (view rows, operator state) is not dumped:
 //! it follows from the rest.
 
-use tailwater::sql::statement::{Statement, TableBody};
+use tailwater::internals::sql::statement::{Statement, TableBody};
 use tailwater::{Outcome, ResultRow};
 
 use super::inspect::{Object, objects};
@@ -83,7 +83,7 @@ fn statement(shell: &mut Shell, object: &Object) -> Result<(), Failure> {
 
 fn create_table(shell: &mut Shell, table: &Object) -> Result<(), Failure> {
     let sql = table.sql.as_deref().unwrap_or_default();
-    let is_from_query = tailwater::sql::parse_one(sql).is_ok_and(|parsed| {
+    let is_from_query = tailwater::internals::sql::parse_one(sql).is_ok_and(|parsed| {
         matches!(parsed.statement, Statement::CreateTable(create) if create.query.is_some())
     });
     if !is_from_query {
@@ -114,7 +114,7 @@ fn create_table(shell: &mut Shell, table: &Object) -> Result<(), Failure> {
 /// Whether rows of a table are written as documents: it takes fields that are not declared.
 fn is_open(table: &Object) -> bool {
     let sql = table.sql.as_deref().unwrap_or_default();
-    tailwater::sql::parse_one(sql).is_ok_and(|parsed| match parsed.statement {
+    tailwater::internals::sql::parse_one(sql).is_ok_and(|parsed| match parsed.statement {
         Statement::CreateTable(create) => {
             create.query.is_none() && matches!(create.body, TableBody { open: true, .. })
         }

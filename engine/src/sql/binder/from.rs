@@ -69,7 +69,6 @@ impl Binder<'_> {
                         format!("table name \"{}\" specified more than once", table.name),
                         span,
                     )
-                    .on(&table.name)
                     .hint(format!(
                         "give one of them another name: {0} AS {0}_2",
                         table.name
@@ -201,16 +200,14 @@ impl Binder<'_> {
         let wanted = object_name(name);
         if let Some(object) = self.catalog.find(&wanted) {
             let Object::Relation(relation) = object else {
-                return Err(self
-                    .error(
-                        sqlstate::WRONG_OBJECT_TYPE,
-                        format!(
-                            "\"{wanted}\" is not a table or view but a {}",
-                            object.kind_name()
-                        ),
-                        name.span(),
-                    )
-                    .on(&wanted));
+                return Err(self.error(
+                    sqlstate::WRONG_OBJECT_TYPE,
+                    format!(
+                        "\"{wanted}\" is not a table or view but a {}",
+                        object.kind_name()
+                    ),
+                    name.span(),
+                ));
             };
             self.reads.insert(relation.id);
             return match relation.kind {
@@ -242,13 +239,11 @@ impl Binder<'_> {
 
     /// There is no such table.
     pub(super) fn no_relation(&self, name: &ObjectName, span: Span) -> SqlError {
-        let error = self
-            .error(
-                sqlstate::UNDEFINED_TABLE,
-                format!("relation \"{name}\" does not exist"),
-                span,
-            )
-            .on(name);
+        let error = self.error(
+            sqlstate::UNDEFINED_TABLE,
+            format!("relation \"{name}\" does not exist"),
+            span,
+        );
         match nearest_relation(self.catalog, name) {
             Some(near) => error.hint(format!("did you mean {near}?")),
             None => error,

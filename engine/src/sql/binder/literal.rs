@@ -109,13 +109,11 @@ impl Binder<'_> {
             }
         };
         let Some(place) = place else {
-            return Err(self
-                .error(
-                    sqlstate::UNDEFINED_PARAMETER,
-                    format!("there is no parameter {name}"),
-                    span,
-                )
-                .on(name));
+            return Err(self.error(
+                sqlstate::UNDEFINED_PARAMETER,
+                format!("there is no parameter {name}"),
+                span,
+            ));
         };
         let ty = self
             .parameters
@@ -282,13 +280,11 @@ impl Binder<'_> {
         for field in fields {
             let name = fold(&field.key);
             if named.iter().any(|(known, _)| *known == name) {
-                return Err(self
-                    .error(
-                        sqlstate::DUPLICATE_COLUMN,
-                        format!("the field \"{name}\" stands twice in a document"),
-                        field.key.span,
-                    )
-                    .on(&name));
+                return Err(self.error(
+                    sqlstate::DUPLICATE_COLUMN,
+                    format!("the field \"{name}\" stands twice in a document"),
+                    field.key.span,
+                ));
             }
             let typed = self.expr(env, &field.value)?;
             typed.expr.walk(&mut |_| nodes += 1);

@@ -125,7 +125,6 @@ impl Binder<'_> {
                     ),
                     name.span(),
                 )
-                .on(parts.join("."))
                 .hint("name the table in FROM, or check its alias")),
         }
     }

@@ -133,8 +133,7 @@ fn refuse_options(
             sqlstate::DUPLICATE_TABLE,
             format!("relation \"{name}\" already exists and is computed"),
             span,
-        )
-        .on(name));
+        ));
     }
     Ok(())
 }
@@ -149,8 +148,7 @@ fn add_column(relation: &mut Relation, column: Column, span: Span) -> SqlResult<
             sqlstate::DUPLICATE_COLUMN,
             format!("column \"{}\" specified more than once", column.name),
             span,
-        )
-        .on(&column.name));
+        ));
     }
     relation.columns.push(column);
     Ok(())
@@ -371,8 +369,7 @@ fn set_primary(
                 relation.name
             ),
             span,
-        )
-        .on(&relation.name));
+        ));
     }
     Ok(())
 }
@@ -415,8 +412,7 @@ fn defaults(
                                 column.name
                             ),
                             span,
-                        )
-                        .on(&column.name));
+                        ));
                     }
                     changed.default_sql = Some(sql.to_string());
                     match drawn_sequence(sql) {
@@ -516,7 +512,6 @@ fn find_sequence(catalog: &Catalog, name: &str, span: Span) -> SqlResult<ObjectI
                 format!("relation \"{wanted}\" does not exist"),
                 span,
             )
-            .on(&wanted)
             .hint("create it first: CREATE SEQUENCE")
         })
 }
@@ -630,8 +625,7 @@ fn checks(
                         relation.name
                     ),
                     check.sql.span(),
-                )
-                .on(&relation.name));
+                ));
             }
             Some(name) => name,
             None => numbered(&check.stem, &taken),

@@ -92,7 +92,6 @@ fn to_error(sql: &str, range: &std::ops::Range<usize>, fault: Fault) -> SqlError
         sqlstate: code,
         message,
         position: Some(position),
-        object: None,
         hint: advice,
         location: None,
     }

@@ -1,7 +1,7 @@
 //! Conflict checks across checkpoints: what the bounded history must still know, and what it may not claim.
 
 use super::*;
-use crate::storage::Changed;
+use crate::storage::conflict::Changed;
 
 #[test]
 fn changes_are_known_after_their_checkpoint() {

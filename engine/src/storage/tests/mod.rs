@@ -16,7 +16,8 @@ use std::sync::Arc;
 use tailwater_proto::{Direction, Key, KeyRange, Lsn, StorageId};
 use tailwater_wal::vfs::MemoryVfs;
 
-use super::{Scan, Snapshot, Store, StoreSettings, Write};
+use super::store::Write;
+use super::{Scan, Snapshot, Store, StoreSettings};
 
 /// A small, fast, repeatable source of numbers (xorshift64*).
 struct Random(u64);

@@ -1,7 +1,8 @@
 //! Random commits, snapshots, half-read scans, checkpoints and reopenings against the twin.
 
 use super::*;
-use crate::storage::{Changed, StorageError};
+use crate::storage::StorageError;
+use crate::storage::conflict::Changed;
 
 /// A scan read half, and what is still to come.
 struct Half {
