@@ -269,7 +269,8 @@ impl Error {
         self.0.position
     }
 
-    /// Which object, if one is to blame.
+    /// Which object, if one is to blame: a relation, a constraint, a file; in a query also a column, function or type.
+    /// Of a column of a known relation, that relation.
     ///
     /// ```
     /// # fn main() -> tailwater::Result<()> {
@@ -340,6 +341,7 @@ impl From<SqlError> for Error {
     fn from(error: SqlError) -> Self {
         let mut own = Self::statement(error.sqlstate, error.message);
         own.0.position = error.position;
+        own.0.object = error.object;
         own.0.hint = error.hint;
         own
     }

@@ -406,6 +406,8 @@ impl Builder {
             wal.begin_epoch().map_err(log_error)?;
         }
         let catalog = recovery::load_catalog(&store, meta.next_id)?;
+        // What was dropped after the last checkpoint still has its space there.
+        store.drop_unknown(&catalog.storages())?;
         let feed = Feed::new(
             self.settings.feed.clone(),
             meta.database_id,

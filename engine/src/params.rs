@@ -1,8 +1,8 @@
 //! Statement parameters: `params![1, "a"]` by position, `params!{"min": 100}` by name, `()` for none.
 
-use tailwater_proto::Value;
+use tailwater_proto::{Value, sqlstate};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::to_value::ToValue;
 
 /// Parameters by position, with their names if they were given by name.
@@ -24,6 +24,8 @@ use crate::to_value::ToValue;
 pub struct Parameters {
     pub(crate) values: Vec<Value>,
     pub(crate) names: Option<Vec<String>>,
+    /// Several statements of a script take from them: none need take all.
+    pub(crate) in_script: bool,
 }
 
 impl Parameters {
@@ -44,6 +46,7 @@ impl Parameters {
         Self {
             values,
             names: None,
+            in_script: false,
         }
     }
 
@@ -65,7 +68,30 @@ impl Parameters {
         Self {
             values,
             names: Some(names),
+            in_script: false,
         }
+    }
+
+    /// Refuses values by position that a single statement would leave unused: one was forgotten in its text.
+    pub(crate) fn refuse_more_than(&self, taken: usize) -> Result<()> {
+        let given = self.values.len();
+        if self.names.is_some() || self.in_script || given <= taken {
+            return Ok(());
+        }
+        Err(Error::statement(
+            sqlstate::UNDEFINED_PARAMETER,
+            format!("the statement takes {}, {given} were given", count(taken)),
+        )
+        .with_hint("bind one value for each ? or $n"))
+    }
+}
+
+/// So many parameters, in words.
+pub(crate) fn count(parameters: usize) -> String {
+    match parameters {
+        0 => "no parameters".to_owned(),
+        1 => "1 parameter".to_owned(),
+        more => format!("{more} parameters"),
     }
 }
 

@@ -215,13 +215,15 @@ impl Session {
         params: impl Params,
         mut take: impl FnMut(Outcome) -> Result<()>,
     ) -> Result<()> {
-        let parameters = params.into_parameters()?;
+        let mut parameters = params.into_parameters()?;
         // A cancel stops what is running, not what comes after it.
         self.cancel.reset();
         if let Some(prepared) = self.cached(sql) {
             return take(self.execute_prepared(sql, &prepared, &parameters)?);
         }
-        for parsed in parse_script(sql)? {
+        let script = parse_script(sql)?;
+        parameters.in_script |= script.len() > 1;
+        for parsed in script {
             let text = sql.get(parsed.text_range.clone()).unwrap_or_default();
             let outcome = self.execute_parsed(text, &parsed, &parameters);
             // Without a place of its own the error is that of the whole statement.
@@ -266,6 +268,9 @@ impl Session {
         parsed: &Parsed,
         parameters: &Parameters,
     ) -> Result<Outcome> {
+        if takes_nothing(&parsed.statement) {
+            parameters.refuse_more_than(0)?;
+        }
         match &parsed.statement {
             Statement::Begin(modes) => self.begin(*modes),
             Statement::Commit { chain } => self.commit(*chain),
@@ -422,6 +427,7 @@ impl Session {
                 sqlstate::DUPLICATE_CURSOR,
                 format!("cursor \"{name}\" already exists"),
             )
+            .on(name)
             .with_hint("CLOSE it first, or take another name"));
         }
         self.open_mut("DECLARE CURSOR")?.refuse_failed()?;
@@ -470,11 +476,30 @@ impl Session {
     }
 }
 
+/// Whether it is the session's own business, without parameters.
+fn takes_nothing(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::Begin(_)
+            | Statement::Commit { .. }
+            | Statement::Rollback { .. }
+            | Statement::Savepoint(_)
+            | Statement::ReleaseSavepoint(_)
+            | Statement::RollbackTo(_)
+            | Statement::SetTransaction(_)
+            | Statement::Set(_)
+            | Statement::Reset(_)
+            | Statement::Fetch(_)
+            | Statement::CloseCursor(_)
+    )
+}
+
 fn no_cursor(name: &str) -> Error {
     Error::statement(
         sqlstate::INVALID_CURSOR_NAME,
         format!("cursor \"{name}\" does not exist"),
     )
+    .on(name)
     .with_hint("DECLARE it in this transaction first")
 }
 
@@ -507,6 +532,7 @@ impl Open {
                     sqlstate::INVALID_SAVEPOINT,
                     format!("savepoint \"{name}\" does not exist"),
                 )
+                .on(name)
             })
     }
 

@@ -46,6 +46,7 @@ fn bad_statements_say_what_and_where_and_change_nothing() {
     let mut wrong = Vec::new();
     for (marked, sqlstate, object) in STATEMENTS {
         let position = marked.find('^');
+        assert!(position.is_some(), "{marked}");
         let sql = marked.replacen('^', "", 1);
         // As a statement of its own, after another one in a script, and inside a transaction.
         let script = format!("SELECT 1; {sql}");
@@ -76,8 +77,86 @@ fn bad_statements_say_what_and_where_and_change_nothing() {
         assert_eq!(db.visible_lsn(), lsn, "{sql}");
     }
     println!("{} bad statements", STATEMENTS.len());
-    assert!(STATEMENTS.len() >= 80);
+    assert!(STATEMENTS.len() >= 110);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Errors that show only when a row is read used to have no place at all: not when the statement came out of the cache,
+/// not in a transaction's closure, not in a ticket.
+#[test]
+fn late_errors_have_a_place_on_every_way_in() {
+    let db = Database::memory().unwrap();
+    db.exec(SCHEMA, ()).unwrap();
+    let mut session = db.session();
+    let (read, write) = ("SELECT 1 / (v - 1) FROM t", "UPDATE t SET v = 1 / (v - 1)");
+    for round in 0..2 {
+        let place = |error: Error| {
+            (
+                error.sqlstate(),
+                error.position(),
+                error.object().map(str::to_owned),
+            )
+        };
+        let (by_read, by_write) = (
+            ("22012", Some(0), None),
+            ("22012", Some(0), Some("t".to_owned())),
+        );
+        let error = db
+            .query(read, ())
+            .and_then(|rows| rows.collect_rows().map(drop));
+        assert_eq!(place(error.unwrap_err()), by_read, "round {round}");
+        let error = db.view(|snap| snap.query(read, ())?.collect_rows().map(drop));
+        assert_eq!(place(error.unwrap_err()), by_read);
+        assert_eq!(place(rows_of(&mut session, read).unwrap_err()), by_read);
+        assert_eq!(place(session.execute(write, ()).unwrap_err()), by_write);
+        assert_eq!(
+            place(db.update(|tx| tx.exec(write, ()).map(drop)).unwrap_err()),
+            by_write
+        );
+        assert_eq!(place(db.submit(write, ()).map(drop).unwrap_err()), by_write);
+        let script = format!("SELECT 1;  {read}");
+        let error = rows_of(&mut session, &script).unwrap_err();
+        assert_eq!(error.position(), Some(11));
+    }
+}
+
+/// `x IN (SELECT …)` in a view used to be refused as "LEFT JOIN", at the first byte of the statement.
+#[test]
+fn refused_constructs_of_views_are_called_what_their_author_calls_them() {
+    let db = Database::memory().unwrap();
+    db.exec(SCHEMA, ()).unwrap();
+    db.exec("CREATE VIEW plain AS SELECT id FROM t LIMIT 3", ())
+        .unwrap();
+    for (query, name, place) in [
+        (
+            "SELECT id FROM t WHERE k IN (SELECT k FROM t) OR id = 1",
+            "IN (SELECT …)",
+            25,
+        ),
+        (
+            "SELECT a.id FROM t a LEFT JOIN t b ON a.id = b.v",
+            "LEFT JOIN",
+            21,
+        ),
+        (
+            "SELECT a.id FROM t a RIGHT JOIN t b ON a.id = b.v",
+            "RIGHT JOIN",
+            21,
+        ),
+        (
+            "SELECT id FROM t WHERE v > (SELECT avg(b.v) FROM t b WHERE b.k = t.k)",
+            "a subquery as a value",
+            27,
+        ),
+        // Out of the text of another view: at the query that reads it.
+        ("SELECT id FROM plain", "LIMIT", 0),
+    ] {
+        let head = "CREATE MATERIALIZED VIEW b AS ";
+        let error = db.exec(&format!("{head}{query}"), ()).unwrap_err();
+        let expected = format!("{name} cannot be maintained in a materialized view");
+        assert_eq!(error.message(), expected);
+        assert_eq!(error.position(), Some(head.len() + place), "{query}");
+    }
 }
 
 fn rows_of(session: &mut Session, sql: &str) -> Result<(), Error> {
@@ -150,6 +229,10 @@ fn bad_parameters_are_refused() {
             "22003",
         ),
         (
+            session.execute(insert, params![2, 1, 3]).unwrap_err(),
+            "42P02",
+        ),
+        (
             session
                 .execute("SELECT $nope", params! {"other": 1})
                 .unwrap_err(),
@@ -158,6 +241,75 @@ fn bad_parameters_are_refused() {
     ] {
         assert_eq!(error.sqlstate(), sqlstate, "{error}");
     }
+    assert_eq!(everything(&mut session), before);
+}
+
+/// `params![id, v, forgotten]` for `VALUES (?, ?)` used to work and to drop the third value without a word. A value
+/// that a single statement does not take is refused, on every way in; the statements of a script share what is given.
+#[test]
+fn values_that_a_statement_does_not_take_are_refused() {
+    let db = Database::memory().unwrap();
+    db.exec(SCHEMA, ()).unwrap();
+    let mut session = db.session();
+    let before = everything(&mut session);
+    let insert = "INSERT INTO t (id, v) VALUES (?, ?)";
+    let told = |error: Error, taken: &str| {
+        assert_eq!(error.sqlstate(), "42P02", "{error}");
+        let expected = format!("the statement takes {taken} were given");
+        assert_eq!(error.message(), expected);
+    };
+    let three = || params![2, 1, 3];
+    // The second round meets the statement in the cache.
+    for _ in 0..2 {
+        told(
+            session.execute(insert, three()).unwrap_err(),
+            "2 parameters, 3",
+        );
+        told(db.exec(insert, three()).unwrap_err(), "2 parameters, 3");
+        told(
+            db.submit(insert, three()).map(drop).unwrap_err(),
+            "2 parameters, 3",
+        );
+        let error = db.update(|tx| tx.exec(insert, three()).map(drop));
+        told(error.unwrap_err(), "2 parameters, 3");
+        let error = db.view(|snap| snap.query("SELECT ?", params![1, 2]).map(drop));
+        told(error.unwrap_err(), "1 parameter, 2");
+        told(
+            db.query("SELECT 1", params![1]).map(drop).unwrap_err(),
+            "no parameters, 1",
+        );
+        for sql in [
+            "EXPLAIN SELECT 1",
+            "EXPLAIN CREATE MATERIALIZED VIEW w AS SELECT id FROM t",
+            "CREATE TABLE other (id INT)",
+            "BEGIN",
+            "SHOW TABLES",
+            "CHECK VIEW s",
+            "CHECKPOINT",
+            "TAIL s",
+            "DROP TABLE loose",
+        ] {
+            told(
+                session.execute(sql, params![7]).unwrap_err(),
+                "no parameters, 1",
+            );
+        }
+        told(
+            session
+                .execute("TAIL s SINCE ?", params!["x", 1])
+                .unwrap_err(),
+            "1 parameter, 2",
+        );
+        assert_eq!(everything(&mut session), before);
+        db.exec(insert, params![2, 1]).unwrap();
+        db.exec("DELETE FROM t WHERE id = ?", params![2]).unwrap();
+    }
+    session
+        .execute(
+            "INSERT INTO t (id, v) VALUES ($1, $2); DELETE FROM t WHERE id = $1",
+            params![2, 1],
+        )
+        .unwrap();
     assert_eq!(everything(&mut session), before);
 }
 

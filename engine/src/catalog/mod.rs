@@ -10,7 +10,7 @@ mod index;
 mod names;
 mod relation;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -171,6 +171,30 @@ impl Catalog {
             Object::Relation(relation) => Some(relation),
             Object::Index(_) | Object::Sequence(_) => None,
         }
+    }
+
+    /// All storages there are, those of the system included. A storage that is none of them is of an object that is gone.
+    #[must_use]
+    pub fn storages(&self) -> BTreeSet<StorageId> {
+        let mut storages: BTreeSet<StorageId> = [
+            system_storage::OBJECTS,
+            system_storage::SEQUENCES,
+            system_storage::VIEW_ERRORS,
+        ]
+        .into();
+        for object in self.objects.values() {
+            match object {
+                Object::Relation(relation) => {
+                    storages.insert(relation.storage);
+                    storages.extend(relation.state_storages());
+                }
+                Object::Index(index) => {
+                    storages.insert(index.storage);
+                }
+                Object::Sequence(_) => {}
+            }
+        }
+        storages
     }
 
     /// The sequence of that name.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tailwater_proto::{Direction, EcoString, KeyRange, SqlType, Value, sqlstate};
+use sqlparser::ast::Spanned;
+use tailwater_proto::{Direction, KeyRange, SqlType, Value, sqlstate};
 use tailwater_views::cast::cast;
 use tailwater_views::expr::CastMode;
 use tailwater_views::{ExecContext, Expr, Reader};
@@ -42,7 +43,8 @@ pub(super) fn alter_table(
         return Ok(Ran::Count("ALTER TABLE", 0));
     }
     for action in &alter.actions {
-        let table = super::ddl::table(txn, &name)?;
+        let table = super::ddl::table(txn, &name)
+            .map_err(|error| error.at(parsed.offset_of(alter.name.span())))?;
         let change = Change {
             around,
             parsed,
@@ -123,7 +125,7 @@ fn retell(txn: &mut Transaction, name: &ObjectName) -> Result<()> {
 ///
 /// # Errors
 /// Names that are taken or missing.
-pub(super) fn rename(txn: &mut Transaction, rename: &Rename) -> Result<Ran> {
+pub(super) fn rename(txn: &mut Transaction, parsed: &Parsed, rename: &Rename) -> Result<Ran> {
     let name = object_name(&rename.name);
     let Some(object) = txn.catalog.find(&name).cloned() else {
         if rename.if_exists {
@@ -135,7 +137,7 @@ pub(super) fn rename(txn: &mut Transaction, rename: &Rename) -> Result<Ran> {
         )
         .on(name.to_string()));
     };
-    let to = new_name(txn, &name, &rename.to)?;
+    let to = new_name(txn, parsed, &name, &rename.to)?;
     let renamed = match object {
         Object::Relation(relation) => {
             refuse_dependents(txn, &relation)?;
@@ -166,14 +168,20 @@ pub(super) fn rename(txn: &mut Transaction, rename: &Rename) -> Result<Ran> {
     Ok(Ran::Count("ALTER", 0))
 }
 
-fn new_name(txn: &Transaction, old: &ObjectName, to: &Ident) -> Result<ObjectName> {
-    let to = ObjectName::in_schema(old.schema.as_str(), fold(to).as_str());
+fn new_name(
+    txn: &Transaction,
+    parsed: &Parsed,
+    old: &ObjectName,
+    ident: &Ident,
+) -> Result<ObjectName> {
+    let to = ObjectName::in_schema(old.schema.as_str(), fold(ident).as_str());
     match txn.catalog.find(&to) {
         None => Ok(to),
         Some(_) => Err(Error::statement(
             sqlstate::DUPLICATE_TABLE,
             format!("relation \"{to}\" already exists"),
         )
+        .at(parsed.offset_of(ident.span))
         .on(to.to_string())),
     }
 }
@@ -209,8 +217,8 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
-    fn position(&self, name: &Ident) -> Result<usize> {
-        let name = fold(name);
+    fn position(&self, ident: &Ident) -> Result<usize> {
+        let name = fold(ident);
         self.table
             .column(&name)
             .map(|(position, _)| position)
@@ -222,6 +230,7 @@ impl Change<'_> {
                         self.table.name
                     ),
                 )
+                .at(self.parsed.offset_of(ident.span))
                 .on(self.table.name.to_string())
             })
     }
@@ -235,7 +244,7 @@ impl Change<'_> {
 
     fn rename_table(&self, txn: &mut Transaction, to: &Ident) -> Result<ObjectName> {
         refuse_dependents(txn, &self.table)?;
-        let to = new_name(txn, &self.table.name, to)?;
+        let to = new_name(txn, self.parsed, &self.table.name, to)?;
         let mut relation = (*self.table).clone();
         relation.name = to.clone();
         self.store(txn, relation)?;
@@ -243,10 +252,10 @@ impl Change<'_> {
     }
 
     fn rename_column(&self, txn: &mut Transaction, from: &Ident, to: &Ident) -> Result<()> {
-        refuse_dependents(txn, &self.table)?;
         let position = self.position(from)?;
+        self.refuse_taken(to)?;
+        refuse_dependents(txn, &self.table)?;
         let to = fold(to);
-        self.refuse_taken(&to)?;
         let mut relation = (*self.table).clone();
         if let Some(column) = relation.columns.get_mut(position) {
             column.name = to;
@@ -254,8 +263,9 @@ impl Change<'_> {
         self.store(txn, relation).map(drop)
     }
 
-    fn refuse_taken(&self, name: &EcoString) -> Result<()> {
-        if self.table.column(name).is_some() {
+    fn refuse_taken(&self, ident: &Ident) -> Result<()> {
+        let name = fold(ident);
+        if self.table.column(&name).is_some() {
             return Err(Error::statement(
                 sqlstate::DUPLICATE_COLUMN,
                 format!(
@@ -263,6 +273,7 @@ impl Change<'_> {
                     self.table.name
                 ),
             )
+            .at(self.parsed.offset_of(ident.span))
             .on(self.table.name.to_string()));
         }
         Ok(())
@@ -278,7 +289,7 @@ impl Change<'_> {
         if if_not_exists && self.table.column(&fold(&definition.name)).is_some() {
             return Ok(());
         }
-        self.refuse_taken(&fold(&definition.name))?;
+        self.refuse_taken(&definition.name)?;
         let mut relation = (*self.table).clone();
         let mut column = ddl::column(&mut relation, definition)?;
         for option in &definition.options {

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use sqlparser::ast::Spanned;
+use sqlparser::tokenizer::Span;
 use tailwater_proto::{Direction, KeyRange, sqlstate};
 use tailwater_views::{Dataflow, ExecContext, Reader};
 
@@ -13,13 +15,14 @@ use super::run::{Ran, Surroundings};
 use super::sequence;
 use super::table_writer::TableWriter;
 use crate::catalog::{
-    Index, Object, ObjectId, ObjectName, Relation, RelationKind, Sequence, ViewDefinition,
+    Catalog, Index, Object, ObjectId, ObjectName, Relation, RelationKind, Sequence, ViewDefinition,
 };
 use crate::error::{Error, Result};
-use crate::maintenance;
+use crate::maintenance::{self, Compiled};
 use crate::optimizer::optimize_view;
 use crate::sql::binder::names::object_name;
 use crate::sql::bound::BoundView;
+use crate::sql::construct;
 use crate::sql::ddl;
 use crate::sql::statement::{
     CreateIndex, CreateSequence, CreateTable, CreateView, Drop, ObjectKind, Parsed, Statement,
@@ -43,11 +46,13 @@ pub(crate) fn execute_ddl(
         Statement::CreateIndex(create) => create_index(around, txn, sql, parsed, create),
         Statement::CreateSequence(create) => create_sequence(txn, sql, parsed, create),
         Statement::CreateView(create) => create_view(around, txn, sql, parsed, create),
-        Statement::Drop(drop) => drop_objects(txn, drop),
+        Statement::Drop(drop) => drop_objects(txn, parsed, drop),
         Statement::AlterTable(change) => alter::alter_table(around, txn, parsed, change),
-        Statement::Rename(rename) => alter::rename(txn, rename),
-        Statement::Truncate(truncate) => truncate_tables(txn, truncate),
-        Statement::Refresh(name) => refresh(txn, &object_name(name)),
+        Statement::Rename(rename) => alter::rename(txn, parsed, rename)
+            .map_err(|error| error.at(parsed.offset_of(rename.name.span()))),
+        Statement::Truncate(truncate) => truncate_tables(txn, parsed, truncate),
+        Statement::Refresh(name) => refresh(txn, &object_name(name))
+            .map_err(|error| error.at(parsed.offset_of(name.span()))),
         Statement::Reindex(name) => reindex(txn, name.as_ref().map(object_name).as_ref()),
         Statement::Analyze(_) => Ok(Ran::Count("ANALYZE", 0)),
         _ => Err(Error::statement(
@@ -68,7 +73,12 @@ fn first_words(sql: &str) -> String {
 }
 
 /// Refuses a name that is taken; `Ok(false)` if it is and IF NOT EXISTS says that is fine.
-fn is_free(txn: &Transaction, name: &ObjectName, if_not_exists: bool) -> Result<bool> {
+fn is_free(
+    txn: &Transaction,
+    name: &ObjectName,
+    position: usize,
+    if_not_exists: bool,
+) -> Result<bool> {
     match txn.catalog.find(name) {
         None => Ok(true),
         Some(_) if if_not_exists => Ok(false),
@@ -76,6 +86,7 @@ fn is_free(txn: &Transaction, name: &ObjectName, if_not_exists: bool) -> Result<
             sqlstate::DUPLICATE_TABLE,
             format!("relation \"{name}\" already exists"),
         )
+        .at(position)
         .on(name.to_string())
         .with_hint(format!(
             "it is a {}: choose another name or DROP it",
@@ -92,7 +103,8 @@ fn create_table(
     create: &CreateTable,
 ) -> Result<Ran> {
     let name = object_name(&create.name);
-    if !is_free(txn, &name, create.if_not_exists)? {
+    let position = parsed.offset_of(create.name.span());
+    if !is_free(txn, &name, position, create.if_not_exists)? {
         return Ok(Ran::Count("CREATE TABLE", 0));
     }
     let system = SystemTables::new(around.engine, &txn.catalog);
@@ -128,7 +140,13 @@ fn create_index(
     let system = SystemTables::new(around.engine, &txn.catalog);
     let mut index = ddl::create_index(&mut catalog, create, &system)
         .map_err(|error| error.located(&parsed.source))?;
-    if !is_free(txn, &index.name, create.if_not_exists)? {
+    let position = create.name.as_ref().map_or(Span::empty(), Spanned::span);
+    if !is_free(
+        txn,
+        &index.name,
+        parsed.offset_of(position),
+        create.if_not_exists,
+    )? {
         return Ok(Ran::Count("CREATE INDEX", 0));
     }
     sql.clone_into(&mut index.sql);
@@ -142,7 +160,13 @@ fn create_sequence(
     parsed: &Parsed,
     create: &CreateSequence,
 ) -> Result<Ran> {
-    if is_free(txn, &object_name(&create.name), create.if_not_exists)? {
+    let position = parsed.offset_of(create.name.span());
+    if is_free(
+        txn,
+        &object_name(&create.name),
+        position,
+        create.if_not_exists,
+    )? {
         let mut catalog = (*txn.catalog).clone();
         let mut sequence = ddl::create_sequence(&mut catalog, create)
             .map_err(|error| error.located(&parsed.source))?;
@@ -176,7 +200,34 @@ pub(super) fn plan_view(
 ) -> Result<Dataflow> {
     let mut catalog = (*txn.catalog).clone();
     let bound = bind_view(around, txn, parsed, create)?;
-    Ok(maintenance::compile(&mut catalog, &bound.plan)?.dataflow)
+    Ok(compile_view(&mut catalog, parsed, create, &bound)?.dataflow)
+}
+
+/// Compiles the query of a materialised view; what cannot be maintained is named as it is written, and where.
+fn compile_view(
+    catalog: &mut Catalog,
+    parsed: &Parsed,
+    create: &CreateView,
+    bound: &BoundView,
+) -> Result<Compiled> {
+    maintenance::compile(catalog, &bound.plan).map_err(|mut refused| {
+        let start = create.query_range.start;
+        let text = parsed.source.get(create.query_range.clone());
+        let found = construct::find(text.unwrap_or_default(), &refused.construct);
+        let position = found.map_or(start, |found| {
+            refused.construct = found.name;
+            start + found.position
+        });
+        let hint = if refused.construct.starts_with("function ") {
+            "its value changes without any row changing: use it when reading the view"
+        } else {
+            "a plain CREATE VIEW can hold it: it is evaluated when it is read"
+        };
+        Error::statement(sqlstate::FEATURE_NOT_SUPPORTED, refused.to_string())
+            .at(position)
+            .on(object_name(&create.name).to_string())
+            .with_hint(hint)
+    })
 }
 
 fn bind_view(
@@ -212,6 +263,7 @@ fn create_view(
         "CREATE VIEW"
     };
     let name = object_name(&create.name);
+    let position = parsed.offset_of(create.name.span());
     if create.or_replace && txn.catalog.find(&name).is_some() {
         let kind = if create.materialized {
             ObjectKind::MaterializedView
@@ -219,15 +271,16 @@ fn create_view(
             ObjectKind::View
         };
         drop_one(txn, kind, &name, false)?;
-    } else if !is_free(txn, &name, create.if_not_exists)? {
+    } else if !is_free(txn, &name, position, create.if_not_exists)? {
         return Ok(Ran::Count(tag, 0));
     }
     let bound = bind_view(around, txn, parsed, create)?;
     let mut catalog = (*txn.catalog).clone();
-    let mut relation = ddl::view_relation(&mut catalog, create, &bound, &create.query.to_string())?;
+    let mut relation = ddl::view_relation(&mut catalog, create, &bound, &create.query.to_string())
+        .map_err(|error| error.located(&parsed.source))?;
     sql.clone_into(&mut relation.sql);
     if create.materialized {
-        let compiled = maintenance::compile(&mut catalog, &bound.plan)?;
+        let compiled = compile_view(&mut catalog, parsed, create, &bound)?;
         for index in &compiled.indexes {
             add_index(txn, index.clone())?;
         }
@@ -243,13 +296,14 @@ fn create_view(
     Ok(Ran::Count(tag, 0))
 }
 
-fn drop_objects(txn: &mut Transaction, drop: &Drop) -> Result<Ran> {
-    for name in &drop.names {
-        let name = object_name(name);
+fn drop_objects(txn: &mut Transaction, parsed: &Parsed, drop: &Drop) -> Result<Ran> {
+    for sql_name in &drop.names {
+        let name = object_name(sql_name);
         if txn.catalog.find(&name).is_none() && drop.if_exists {
             continue;
         }
-        drop_one(txn, drop.kind, &name, drop.cascade)?;
+        drop_one(txn, drop.kind, &name, drop.cascade)
+            .map_err(|error| error.at(parsed.offset_of(sql_name.span())))?;
     }
     Ok(Ran::Count(
         match drop.kind {
@@ -475,10 +529,11 @@ pub(super) fn table(txn: &Transaction, name: &ObjectName) -> Result<std::sync::A
     }
 }
 
-fn truncate_tables(txn: &mut Transaction, truncate: &Truncate) -> Result<Ran> {
+fn truncate_tables(txn: &mut Transaction, parsed: &Parsed, truncate: &Truncate) -> Result<Ran> {
     let cx = ExecContext::default();
     for name in &truncate.names {
-        let table = table(txn, &object_name(name))?;
+        let table = table(txn, &object_name(name))
+            .map_err(|error| error.at(parsed.offset_of(name.span())))?;
         let writer = TableWriter::new(txn, &table);
         let reader = txn.reader();
         let mut rows = reader.scan(table.storage, KeyRange::all(), Direction::Forward)?;

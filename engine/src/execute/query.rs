@@ -7,7 +7,7 @@ use tailwater_views::operator::RowSource;
 use tailwater_views::plan_eval::open as open_plan;
 use tailwater_views::{ExecContext, Plan, Reader};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::maintenance;
 use crate::txn::{Mode, Transaction, TxnReader};
 
@@ -15,12 +15,26 @@ use crate::txn::{Mode, Transaction, TxnReader};
 pub(crate) struct Source {
     rows: Box<dyn RowSource>,
     cx: ExecContext,
+    /// Where the statement stands in its script: the place of what fails while rows are read.
+    position: Option<usize>,
 }
 
 impl Source {
     /// The next row, or `None` at the end.
     pub(crate) fn next_row(&mut self) -> Result<Option<Row>> {
-        Ok(self.rows.next(&self.cx)?)
+        self.rows.next(&self.cx).map_err(|error| {
+            let error = Error::from(error);
+            match self.position {
+                Some(position) => error.at(position),
+                None => error,
+            }
+        })
+    }
+
+    /// The same rows of a statement at that place.
+    pub(crate) fn at(mut self, position: usize) -> Self {
+        self.position.get_or_insert(position);
+        self
     }
 
     /// Rows read from storages so far.
@@ -53,6 +67,7 @@ pub(crate) fn open_over(reader: TxnReader, plan: &Plan, cx: &ExecContext) -> Res
     Ok(Source {
         rows: open_plan(plan, reader, cx)?,
         cx: cx.clone(),
+        position: None,
     })
 }
 

@@ -14,7 +14,7 @@ use super::query::{self, Source};
 use super::{ddl, utility};
 use crate::catalog::Catalog;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::optimizer::optimize;
 use crate::params::Parameters;
 use crate::prepared::Prepared;
@@ -32,6 +32,16 @@ pub(crate) enum Ran {
     Collected(Arc<[Field]>, Vec<Row>),
     /// A count of rows, under a command tag.
     Count(&'static str, u64),
+}
+
+impl Ran {
+    /// The same; what fails while its rows are read has this place.
+    fn at(self, position: usize) -> Self {
+        match self {
+            Self::Rows(fields, source) => Self::Rows(fields, source.at(position)),
+            other => other,
+        }
+    }
 }
 
 /// Whether a statement can change something: decides the mode of its transaction.
@@ -62,8 +72,22 @@ pub(crate) struct Surroundings<'s> {
 /// Runs a statement that reads or changes data or schema.
 ///
 /// # Errors
-/// Whatever is wrong with the statement or its data. What it staged is the caller's to take back.
+/// Whatever is wrong with the statement or its data, at the place of the statement if at no other. What it staged is
+/// the caller's to take back.
 pub(crate) fn run(
+    around: &Surroundings<'_>,
+    txn: &mut Transaction,
+    sql: &str,
+    parsed: &Parsed,
+) -> Result<Ran> {
+    let start = parsed.text_range.start;
+    match run_parsed(around, txn, sql, parsed) {
+        Ok(ran) => Ok(ran.at(start)),
+        Err(error) => Err(error.at(start)),
+    }
+}
+
+fn run_parsed(
     around: &Surroundings<'_>,
     txn: &mut Transaction,
     sql: &str,
@@ -75,62 +99,77 @@ pub(crate) fn run(
         | Statement::Update(_)
         | Statement::Delete(_) => {
             let prepared = prepare(around.engine, txn, sql, parsed)?;
-            run_prepared(around, txn, &prepared)
+            run_bound(around, txn, &prepared.bound)
         }
         Statement::Explain(explain) => utility::explain(around, txn, sql, parsed, explain),
-        Statement::Show(show) => utility::show(around, txn, show),
-        Statement::CheckView(name) => utility::check_view(around, txn, name),
+        Statement::Show(show) => {
+            around.parameters.refuse_more_than(0)?;
+            utility::show(around, txn, show)
+        }
+        Statement::CheckView(name) => {
+            around.parameters.refuse_more_than(0)?;
+            utility::check_view(around, txn, name)
+        }
         Statement::Checkpoint => {
+            around.parameters.refuse_more_than(0)?;
             around.engine.checkpoint()?;
             Ok(Ran::Count("CHECKPOINT", 0))
         }
         _ => {
             refuse_writes(txn)?;
-            ddl::execute_ddl(around, txn, sql, parsed)
+            let ran = ddl::execute_ddl(around, txn, sql, parsed)?;
+            around.parameters.refuse_more_than(0)?;
+            Ok(ran)
         }
     }
 }
 
-/// Runs a statement that is bound and optimized.
+/// Runs a prepared statement whose text is all there is: it stands at the first byte.
 pub(crate) fn run_prepared(
     around: &Surroundings<'_>,
     txn: &mut Transaction,
     prepared: &Prepared,
 ) -> Result<Ran> {
-    let cx = context(around, txn, &prepared.bound)?;
-    match &prepared.bound {
+    match run_bound(around, txn, &prepared.bound) {
+        Ok(ran) => Ok(ran.at(0)),
+        Err(error) => Err(error.at(0)),
+    }
+}
+
+/// Runs a statement that is bound and optimized. A wrong value is the fault of the table it was to go into.
+pub(super) fn run_bound(
+    around: &Surroundings<'_>,
+    txn: &mut Transaction,
+    bound: &BoundStatement,
+) -> Result<Ran> {
+    let cx = context(around, txn, bound)?;
+    let (tag, table, returning, result) = match bound {
         BoundStatement::Query(bound) => {
             let source = query::open(txn, &bound.plan, &cx)?;
-            Ok(Ran::Rows(Arc::clone(&bound.fields), source))
+            return Ok(Ran::Rows(Arc::clone(&bound.fields), source));
         }
         BoundStatement::Insert(bound) => {
             refuse_writes(txn)?;
-            let result = dml::insert(around.engine, txn, bound, &cx)?;
-            Ok(counted(
-                "INSERT",
-                result,
-                bound.returning.as_ref().map(|r| &r.fields),
-            ))
+            let result = dml::insert(around.engine, txn, bound, &cx);
+            ("INSERT", &bound.table, &bound.returning, result)
         }
         BoundStatement::Update(bound) => {
             refuse_writes(txn)?;
-            let result = dml::update(txn, bound, &cx)?;
-            Ok(counted(
-                "UPDATE",
-                result,
-                bound.returning.as_ref().map(|r| &r.fields),
-            ))
+            let result = dml::update(txn, bound, &cx);
+            ("UPDATE", &bound.table, &bound.returning, result)
         }
         BoundStatement::Delete(bound) => {
             refuse_writes(txn)?;
-            let result = dml::delete(txn, bound, &cx)?;
-            Ok(counted(
-                "DELETE",
-                result,
-                bound.returning.as_ref().map(|r| &r.fields),
-            ))
+            let result = dml::delete(txn, bound, &cx);
+            ("DELETE", &bound.table, &bound.returning, result)
         }
-    }
+    };
+    let result = result.map_err(|error| match error.kind() {
+        ErrorKind::Data => error.on(table.name.to_string()),
+        _ => error,
+    })?;
+    let fields = returning.as_ref().map(|returning| &returning.fields);
+    Ok(counted(tag, result, fields))
 }
 
 fn counted(tag: &'static str, result: DmlResult, fields: Option<&Arc<[Field]>>) -> Ran {
@@ -212,13 +251,14 @@ fn parameters(given: &Parameters, bound: &BoundStatement) -> Result<Arc<[Value]>
             return Err(Error::statement(
                 sqlstate::UNDEFINED_PARAMETER,
                 format!(
-                    "the statement has {} parameters, {} were given",
-                    wanted.len(),
+                    "the statement takes {}, {} were given",
+                    crate::params::count(wanted.len()),
                     given.values.len()
                 ),
             )
             .with_hint("bind one value for each ? or $n"));
         }
+        given.refuse_more_than(wanted.len())?;
         let fitted: Fitted = wanted
             .iter()
             .zip(&given.values)

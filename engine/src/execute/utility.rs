@@ -6,7 +6,7 @@ use tailwater_proto::{Direction, KeyRange, Row, SqlType, Value, sqlstate};
 use tailwater_views::plan::Field;
 use tailwater_views::{ExecContext, Reader, function};
 
-use super::run::{Ran, Surroundings, prepare, run_prepared};
+use super::run::{Ran, Surroundings, prepare, run_bound};
 use crate::catalog::{Object, ObjectName, Relation, RelationKind};
 use crate::error::{Error, Result};
 use crate::explain;
@@ -45,6 +45,7 @@ pub(super) fn explain(
     explain: &Explain,
 ) -> Result<Ran> {
     if let Statement::CreateView(view) = &explain.statement {
+        around.parameters.refuse_more_than(0)?;
         let dataflow = super::ddl::plan_view(around, txn, parsed, view)?;
         return Ok(lines("QUERY PLAN", &explain::explain_dataflow(&dataflow)));
     }
@@ -55,6 +56,8 @@ pub(super) fn explain(
         source: Arc::clone(&parsed.source),
     };
     let prepared = prepare(around.engine, txn, sql, &inner)?;
+    let taken = prepared.bound.parameters().len();
+    around.parameters.refuse_more_than(taken)?;
     let mut text = match &prepared.bound {
         BoundStatement::Query(bound) => explain::explain(&bound.plan, &txn.catalog),
         BoundStatement::Insert(bound) => {
@@ -74,7 +77,7 @@ pub(super) fn explain(
         ),
     };
     if explain.analyze {
-        let ran = run_prepared(around, txn, &prepared)?;
+        let ran = run_bound(around, txn, &prepared.bound)?;
         let (rows, read) = match ran {
             Ran::Rows(_, mut source) => {
                 let mut rows = 0_u64;
@@ -207,6 +210,7 @@ pub(super) fn show(around: &Surroundings<'_>, txn: &Transaction, show: &Show) ->
                         sqlstate::UNDEFINED_OBJECT,
                         format!("unrecognized configuration parameter \"{name}\""),
                     )
+                    .on(name.clone())
                     .with_hint("SHOW ALL lists what can be shown"));
                 }
             };

@@ -374,6 +374,7 @@ pub(crate) fn tail(
     if let Some(filter) = &tail.filter {
         request = request.filter(filter.to_string());
     }
+    parameters.refuse_more_than(tail.since.as_ref().map_or(0, request::parameters_taken))?;
     if let Some(since) = &tail.since {
         request = request.since(request::token_text(since, parameters)?);
     }

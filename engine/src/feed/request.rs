@@ -152,6 +152,31 @@ impl FeedRequest {
     }
 }
 
+/// The place of the parameter that stands for the token, `?` being the first.
+fn place(placeholder: &str, parameters: &Parameters) -> Option<usize> {
+    let bare = placeholder.get(1..).unwrap_or_default();
+    match &parameters.names {
+        Some(names) => names.iter().position(|name| name == bare),
+        None => match bare.parse::<usize>() {
+            Ok(number) => number.checked_sub(1),
+            Err(_) => Some(0),
+        },
+    }
+}
+
+/// How many parameters by position a SINCE takes.
+pub(super) fn parameters_taken(since: &Expr) -> usize {
+    match since {
+        Expr::Value(value) => match &value.value {
+            SqlValue::Placeholder(name) => {
+                place(name, &Parameters::default()).map_or(0, |place| place.saturating_add(1))
+            }
+            _ => 0,
+        },
+        _ => 0,
+    }
+}
+
 /// The token a SINCE names.
 pub(super) fn token_text(expr: &Expr, parameters: &Parameters) -> Result<String> {
     let wrong = || {
@@ -167,17 +192,7 @@ pub(super) fn token_text(expr: &Expr, parameters: &Parameters) -> Result<String>
     match &value.value {
         SqlValue::SingleQuotedString(token) => Ok(token.clone()),
         SqlValue::Placeholder(name) => {
-            let place = match &parameters.names {
-                Some(names) => names.iter().position(|n| name.get(1..) == Some(n)),
-                None => match name
-                    .get(1..)
-                    .and_then(|number| number.parse::<usize>().ok())
-                {
-                    Some(number) => number.checked_sub(1),
-                    None => Some(0),
-                },
-            };
-            match place.and_then(|place| parameters.values.get(place)) {
+            match place(name, parameters).and_then(|place| parameters.values.get(place)) {
                 Some(Value::Text(token)) => Ok(token.to_string()),
                 _ => Err(wrong()),
             }

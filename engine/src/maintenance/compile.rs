@@ -3,14 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use tailwater_proto::{ColumnId, StorageId, sqlstate};
-use tailwater_views::compile::{ArrangementFound, StorageAllocator, compile as compile_plan};
+use tailwater_proto::{ColumnId, StorageId};
+use tailwater_views::compile::{
+    ArrangementFound, StorageAllocator, Unsupported, compile as compile_plan,
+};
 use tailwater_views::dataflow::KeyPart;
 use tailwater_views::plan::IndexAccess;
 use tailwater_views::{Dataflow, Expr, Plan};
 
 use crate::catalog::{Catalog, Index, IndexPart, Object, ObjectId, ObjectName, Relation};
-use crate::error::{Error, Result};
 
 /// A compiled view.
 pub(crate) struct Compiled {
@@ -27,18 +28,15 @@ pub(crate) struct Compiled {
 /// Compiles the plan of a view. Numbers are drawn from `catalog`, which is the caller's copy.
 ///
 /// # Errors
-/// `0A000` naming the first construct that cannot be maintained.
-pub(crate) fn compile(catalog: &mut Catalog, plan: &Plan) -> Result<Compiled> {
+/// The first construct that cannot be maintained, as the plan has it.
+pub(crate) fn compile(catalog: &mut Catalog, plan: &Plan) -> Result<Compiled, Unsupported> {
     let mut allocator = Allocator {
         catalog,
         state: Vec::new(),
         indexes: Vec::new(),
         used: BTreeSet::new(),
     };
-    let dataflow = compile_plan(plan, &mut allocator).map_err(|unsupported| {
-        Error::statement(sqlstate::FEATURE_NOT_SUPPORTED, unsupported.to_string())
-            .with_hint("a plain CREATE VIEW can hold it: it is evaluated when it is read")
-    })?;
+    let dataflow = compile_plan(plan, &mut allocator)?;
     Ok(Compiled {
         dataflow,
         state: allocator.state,

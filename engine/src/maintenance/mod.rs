@@ -15,7 +15,7 @@ use tailwater_proto::{ColumnId, Direction, Key, KeyRange, Row, StorageId};
 use tailwater_views::step::{RawDelta, StepOutput};
 use tailwater_views::{ExecContext, StateStore};
 
-pub(crate) use self::compile::compile;
+pub(crate) use self::compile::{Compiled, compile};
 pub(crate) use self::errors::{error_key_prefix, error_target};
 use self::staged_store::StagedStore;
 use crate::catalog::{Catalog, Index, Object, ObjectId, Relation, ViewDefinition};

@@ -23,6 +23,8 @@ pub struct SqlError {
     pub message: String,
     /// Where: a byte offset in the script handed in (its length when the end came too early).
     pub position: Option<usize>,
+    /// What is to blame, by name: a relation, a column, a function, a type.
+    pub object: Option<String>,
     /// How to mend it, if we can tell.
     pub hint: Option<String>,
     /// Line and column, while the script they belong to is not at hand.
@@ -36,6 +38,7 @@ impl SqlError {
             sqlstate,
             message: message.into(),
             position: None,
+            object: None,
             hint: None,
             location: None,
         }
@@ -54,6 +57,13 @@ impl SqlError {
         if let (None, Some(location)) = (self.position, self.location.take()) {
             self.position = Some(byte_offset(source, location));
         }
+        self
+    }
+
+    /// The same error of an object.
+    #[must_use]
+    pub fn on(mut self, object: impl fmt::Display) -> Self {
+        self.object = Some(object.to_string());
         self
     }
 

@@ -5,6 +5,7 @@
 
 pub mod binder;
 pub mod bound;
+pub mod construct;
 pub mod ddl;
 pub mod dialect;
 pub mod error;

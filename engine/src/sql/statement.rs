@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub use sqlparser::ast::{
     DataType, Expr, Ident, ObjectName, Query, SelectItem, TableWithJoins, With,
 };
-pub use sqlparser::tokenizer::Location;
+pub use sqlparser::tokenizer::{Location, Span};
 
 pub use self::feed::{CursorSource, DeclareCursor, Fetch, FetchDirection, Tail, TailSource};
 
@@ -34,6 +34,17 @@ pub struct Parsed {
     pub source: Arc<str>,
     /// Where its `?` parameters stand, in order: the n-th is parameter n. `$n` and `$name` say it themselves.
     pub question_marks: Vec<Location>,
+}
+
+impl Parsed {
+    /// The byte of the script at which a part of the statement stands; the statement's first if it has no place.
+    #[must_use]
+    pub fn offset_of(&self, span: Span) -> usize {
+        if span.start.line == 0 {
+            return self.text_range.start;
+        }
+        super::lexer::byte_offset(&self.source, span.start)
+    }
 }
 
 /// Everything one can say.

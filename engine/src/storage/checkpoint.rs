@@ -81,15 +81,15 @@ impl Store {
             pending: pending.first().map(|generation| generation.last()),
             ..CheckpointReport::default()
         };
-        let known = |(name, value): &(&str, Vec<u8>)| root.base.meta(name) == Some(value);
-        if applied == before && meta.iter().all(known) {
-            return Ok(report);
-        }
         let gone: BTreeSet<StorageId> = {
             let dropped = self.dropped.lock();
             let due = dropped.iter().filter(|(_, lsn)| **lsn <= applied);
             due.map(|(id, _)| *id).collect()
         };
+        let known = |(name, value): &(&str, Vec<u8>)| root.base.meta(name) == Some(value);
+        if applied == before && gone.is_empty() && meta.iter().all(known) {
+            return Ok(report);
+        }
         let drain = Drain {
             ready: &ready,
             applied,

@@ -3,7 +3,7 @@
 //! Commits come in LSN order from the sequencer and are merged into memory at once; they become durable by the
 //! log, not here. Nothing here decides what is visible: the engine says so. Next door: `checkpoint`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -307,6 +307,25 @@ impl Store {
     /// it go on reading. The id must not be used again.
     pub(crate) fn drop_storage(&self, id: StorageId, lsn: Lsn) {
         self.dropped.lock().insert(id, lsn);
+    }
+
+    /// Drops all storages, in the file and in memory, that are not among `known`: after a crash nobody remembers which
+    /// ones were dropped since the last checkpoint. To be called when all of the log is applied. Says how many there
+    /// were.
+    ///
+    /// # Errors
+    /// When the storage file cannot be read.
+    pub(crate) fn drop_unknown(&self, known: &BTreeSet<StorageId>) -> Result<usize> {
+        let root = self.root();
+        let mut found = root.base.storages()?;
+        for generation in root.generations() {
+            found.extend(generation.tables().into_iter().map(|(id, _)| id));
+        }
+        let tip = self.tip_lsn();
+        let mut dropped = self.dropped.lock();
+        let before = dropped.len();
+        dropped.extend(found.difference(known).map(|id| (*id, tip)));
+        Ok(dropped.len() - before)
     }
 
     /// Bytes of memory held for rows not yet (or no longer only) in the file, about.

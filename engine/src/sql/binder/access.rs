@@ -79,11 +79,13 @@ impl Binder<'_> {
             SqlType::Any | SqlType::Document | SqlType::Json | SqlType::Unknown => {
                 Ok(step(env, place, PathStep::Field(name)))
             }
-            other => Err(self.error(
-                sqlstate::WRONG_OBJECT_TYPE,
-                format!("a value of type {other} has no field \"{name}\""),
-                span,
-            )),
+            other => Err(self
+                .error(
+                    sqlstate::WRONG_OBJECT_TYPE,
+                    format!("a value of type {other} has no field \"{name}\""),
+                    span,
+                )
+                .on(&name)),
         }
     }
 

@@ -149,6 +149,7 @@ impl Binder<'_> {
                     format!("function {name}({argument_type}) does not exist"),
                     span,
                 )
+                .on(name)
                 .hint("you might need to add an explicit type cast"));
         };
         let call = AggregateCall {
@@ -177,6 +178,7 @@ impl Binder<'_> {
             ),
             span,
         )
+        .on(name)
     }
 }
 
@@ -271,7 +273,7 @@ pub(super) fn ungrouped(
                  function"
             ),
             span,
-        )
+        ).on(&name)
         .hint(
             "name the columns you want, each grouped or inside count, sum, min, max or avg; to choose \
              rows rather than to group them, use WHERE",

@@ -212,11 +212,13 @@ impl Binder<'_> {
             .iter()
             .any(|known| known.column == next.column && known.path == next.path)
         {
-            return Err(self.error(
-                sqlstate::SYNTAX_ERROR,
-                format!("multiple assignments to same column \"{}\"", path_sql(path)),
-                path.root.span,
-            ));
+            return Err(self
+                .error(
+                    sqlstate::SYNTAX_ERROR,
+                    format!("multiple assignments to same column \"{}\"", path_sql(path)),
+                    path.root.span,
+                )
+                .on(path_sql(path)));
         }
         all.push(next);
         Ok(())
@@ -249,7 +251,7 @@ impl Binder<'_> {
                                     path_sql(path)
                                 ),
                                 sql.span(),
-                            )
+                            ).on(path_sql(path))
                             .hint("you will need to rewrite or cast the expression"));
                     }
                 }
@@ -293,23 +295,24 @@ impl Binder<'_> {
                 if below.0.is_empty() {
                     return Ok((place, below, column.ty.clone()));
                 }
-                let ty = match &column.ty {
-                    SqlType::Any | SqlType::Document | SqlType::Json => {
-                        nested_type(&column.nested, &below)
-                    }
-                    SqlType::Array(element) if below.0.len() == 1 => (**element).clone(),
-                    SqlType::Array(_) => SqlType::Any,
-                    other => {
-                        return Err(self.error(
+                let ty =
+                    match &column.ty {
+                        SqlType::Any | SqlType::Document | SqlType::Json => {
+                            nested_type(&column.nested, &below)
+                        }
+                        SqlType::Array(element) if below.0.len() == 1 => (**element).clone(),
+                        SqlType::Array(_) => SqlType::Any,
+                        other => {
+                            return Err(self.error(
                             sqlstate::DATATYPE_MISMATCH,
                             format!(
                                 "cannot assign to \"{}\": column \"{root}\" is of type {other}",
                                 path_sql(path)
                             ),
                             path.root.span,
-                        ));
-                    }
-                };
+                        ).on(path_sql(path)));
+                        }
+                    };
                 Ok((place, below, ty))
             }
             (None, Some(rest)) => {

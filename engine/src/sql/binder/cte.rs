@@ -44,11 +44,13 @@ impl Binder<'_> {
             let span = cte.alias.name.span;
             let frame = self.ctes.last();
             if frame.is_some_and(|frame| frame.entries.iter().any(|entry| entry.name == name)) {
-                return Err(self.error(
-                    "42712",
-                    format!("WITH query name \"{name}\" specified more than once"),
-                    span,
-                ));
+                return Err(self
+                    .error(
+                        "42712",
+                        format!("WITH query name \"{name}\" specified more than once"),
+                        span,
+                    )
+                    .on(&name));
             }
             if with.recursive
                 && let Some(frame) = self.ctes.last_mut()
@@ -71,7 +73,7 @@ impl Binder<'_> {
                         .columns
                         .first()
                         .map_or(span, |column| column.name.span),
-                ));
+                ).on(&name));
             }
             for (field, column) in bound.fields.iter_mut().zip(&cte.alias.columns) {
                 field.name = fold(&column.name);

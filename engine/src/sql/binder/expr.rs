@@ -310,6 +310,7 @@ impl Binder<'_> {
                         format!("missing FROM-clause entry for table \"{table}\""),
                         span,
                     )
+                    .on(&table)
                     .hint("name the table in FROM, or check its alias"));
             }
         }
@@ -317,7 +318,13 @@ impl Binder<'_> {
             [name] => format!("column \"{}\" does not exist", super::names::fold(name)),
             _ => format!("column {text} does not exist"),
         };
-        let error = self.error(sqlstate::UNDEFINED_COLUMN, message, span);
+        let object = match parts {
+            [name] => super::names::fold(name).to_string(),
+            _ => text.to_string(),
+        };
+        let error = self
+            .error(sqlstate::UNDEFINED_COLUMN, message, span)
+            .on(object);
         Err(match env.scope.suggest(parts) {
             Some(near) => error.hint(format!("did you mean {near}?")),
             None if parts.len() == 1 && parts.iter().all(|p| p.quote_style == Some('"')) => {
@@ -399,6 +406,7 @@ impl Binder<'_> {
         let types: Vec<SqlType> = args.iter().map(|arg| arg.ty.clone()).collect();
         let call = tailwater_views::function::resolve(name, &types).map_err(|error| {
             self.error(error.sqlstate(), error.to_string(), span)
+                .on(name)
                 .hint(error.hint())
         })?;
         let args = args

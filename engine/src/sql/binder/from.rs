@@ -69,6 +69,7 @@ impl Binder<'_> {
                         format!("table name \"{}\" specified more than once", table.name),
                         span,
                     )
+                    .on(&table.name)
                     .hint(format!(
                         "give one of them another name: {0} AS {0}_2",
                         table.name
@@ -200,14 +201,16 @@ impl Binder<'_> {
         let wanted = object_name(name);
         if let Some(object) = self.catalog.find(&wanted) {
             let Object::Relation(relation) = object else {
-                return Err(self.error(
-                    sqlstate::WRONG_OBJECT_TYPE,
-                    format!(
-                        "\"{wanted}\" is not a table or view but a {}",
-                        object.kind_name()
-                    ),
-                    name.span(),
-                ));
+                return Err(self
+                    .error(
+                        sqlstate::WRONG_OBJECT_TYPE,
+                        format!(
+                            "\"{wanted}\" is not a table or view but a {}",
+                            object.kind_name()
+                        ),
+                        name.span(),
+                    )
+                    .on(&wanted));
             };
             self.reads.insert(relation.id);
             return match relation.kind {
@@ -239,11 +242,13 @@ impl Binder<'_> {
 
     /// There is no such table.
     pub(super) fn no_relation(&self, name: &ObjectName, span: Span) -> SqlError {
-        let error = self.error(
-            sqlstate::UNDEFINED_TABLE,
-            format!("relation \"{name}\" does not exist"),
-            span,
-        );
+        let error = self
+            .error(
+                sqlstate::UNDEFINED_TABLE,
+                format!("relation \"{name}\" does not exist"),
+                span,
+            )
+            .on(name);
         match nearest_relation(self.catalog, name) {
             Some(near) => error.hint(format!("did you mean {near}?")),
             None => error,

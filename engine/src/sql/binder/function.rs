@@ -29,11 +29,13 @@ impl Binder<'_> {
             return Err(self.unsupported(format!("the aggregate {name}"), span));
         }
         if function.filter.is_some() {
-            return Err(self.error(
-                sqlstate::WRONG_OBJECT_TYPE,
-                format!("FILTER specified, but {name} is not an aggregate function"),
-                span,
-            ));
+            return Err(self
+                .error(
+                    sqlstate::WRONG_OBJECT_TYPE,
+                    format!("FILTER specified, but {name} is not an aggregate function"),
+                    span,
+                )
+                .on(name.clone()));
         }
         let args = self.arguments(env, function, &name)?;
         match (name.as_str(), args.as_slice()) {
@@ -68,22 +70,28 @@ impl Binder<'_> {
             FunctionArguments::List(list) => list,
         };
         if list.duplicate_treatment.is_some() || !list.clauses.is_empty() {
-            return Err(self.error(
-                sqlstate::WRONG_OBJECT_TYPE,
-                format!("DISTINCT or ORDER BY specified, but {name} is not an aggregate function"),
-                span,
-            ));
+            return Err(self
+                .error(
+                    sqlstate::WRONG_OBJECT_TYPE,
+                    format!(
+                        "DISTINCT or ORDER BY specified, but {name} is not an aggregate function"
+                    ),
+                    span,
+                )
+                .on(name));
         }
         let mut args = Vec::with_capacity(list.args.len());
         for arg in &list.args {
             args.push(match arg {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => self.expr(env, expr)?,
                 FunctionArg::Unnamed(_) => {
-                    return Err(self.error(
-                        sqlstate::SYNTAX_ERROR,
-                        format!("{name}(*) specified, but {name} is not an aggregate function"),
-                        span,
-                    ));
+                    return Err(self
+                        .error(
+                            sqlstate::SYNTAX_ERROR,
+                            format!("{name}(*) specified, but {name} is not an aggregate function"),
+                            span,
+                        )
+                        .on(name));
                 }
                 FunctionArg::Named { .. } | FunctionArg::ExprNamed { .. } => {
                     return Err(self.unsupported(format!("a named argument of {name}"), span));

@@ -72,11 +72,13 @@ impl Binder<'_> {
         let relation = match self.catalog.find(&wanted) {
             Some(Object::Relation(relation)) => Arc::clone(relation),
             Some(other) => {
-                return Err(self.error(
-                    sqlstate::WRONG_OBJECT_TYPE,
-                    format!("\"{wanted}\" is not a table but a {}", other.kind_name()),
-                    name.span(),
-                ));
+                return Err(self
+                    .error(
+                        sqlstate::WRONG_OBJECT_TYPE,
+                        format!("\"{wanted}\" is not a table but a {}", other.kind_name()),
+                        name.span(),
+                    )
+                    .on(&wanted));
             }
             None if self
                 .cx
@@ -84,11 +86,13 @@ impl Binder<'_> {
                 .relation(&wanted.schema, &wanted.name)
                 .is_some() =>
             {
-                return Err(self.error(
-                    sqlstate::INSUFFICIENT_PRIVILEGE,
-                    format!("\"{wanted}\" is computed and cannot be written"),
-                    name.span(),
-                ));
+                return Err(self
+                    .error(
+                        sqlstate::INSUFFICIENT_PRIVILEGE,
+                        format!("\"{wanted}\" is computed and cannot be written"),
+                        name.span(),
+                    )
+                    .on(&wanted));
             }
             None => return Err(self.no_relation(&wanted, name.span())),
         };
@@ -99,6 +103,7 @@ impl Binder<'_> {
                     format!("cannot {verb} {} \"{wanted}\"", relation.kind.name()),
                     name.span(),
                 )
+                .on(&wanted)
                 .hint("views are read-only: write the tables they are made of"));
         }
         self.reads.insert(relation.id);
@@ -166,11 +171,13 @@ impl Binder<'_> {
                 (None, None) => return Err(self.no_column(&name, table, ident.span)),
             };
             if targets.contains(&target) {
-                return Err(self.error(
-                    sqlstate::DUPLICATE_COLUMN,
-                    format!("column \"{name}\" specified more than once"),
-                    ident.span,
-                ));
+                return Err(self
+                    .error(
+                        sqlstate::DUPLICATE_COLUMN,
+                        format!("column \"{name}\" specified more than once"),
+                        ident.span,
+                    )
+                    .on(&name));
             }
             targets.push(target);
         }
@@ -184,14 +191,16 @@ impl Binder<'_> {
         table: &Relation,
         span: Span,
     ) -> crate::sql::SqlError {
-        let error = self.error(
-            sqlstate::UNDEFINED_COLUMN,
-            format!(
-                "column \"{name}\" of relation \"{}\" does not exist",
-                table.name
-            ),
-            span,
-        );
+        let error = self
+            .error(
+                sqlstate::UNDEFINED_COLUMN,
+                format!(
+                    "column \"{name}\" of relation \"{}\" does not exist",
+                    table.name
+                ),
+                span,
+            )
+            .on(&table.name);
         let names = table.columns.iter().filter(|column| !column.hidden);
         match nearest(name, names.map(|column| column.name.as_str())) {
             Some(near) => error.hint(format!("did you mean {near}?")),
@@ -318,6 +327,7 @@ impl Binder<'_> {
                 format!("column \"{name}\" is of type {to} but expression is of type {from}"),
                 span,
             )
+            .on(name)
             .hint("you will need to rewrite or cast the expression"))
     }
 
@@ -518,14 +528,16 @@ impl Binder<'_> {
                 }
                 match unique().find(|index| index.name.name == name.as_str()) {
                     Some(index) => Ok(vec![index.id]),
-                    None => Err(self.error(
-                        sqlstate::UNDEFINED_OBJECT,
-                        format!(
-                            "constraint \"{name}\" for table \"{}\" does not exist",
-                            table.name
-                        ),
-                        ident.span,
-                    )),
+                    None => Err(self
+                        .error(
+                            sqlstate::UNDEFINED_OBJECT,
+                            format!(
+                                "constraint \"{name}\" for table \"{}\" does not exist",
+                                table.name
+                            ),
+                            ident.span,
+                        )
+                        .on(&name)),
                 }
             }
             ConflictTarget::Columns(parts, filter) => {

@@ -99,7 +99,8 @@ impl Binder<'_> {
     ) -> SqlResult<Vec<Pair>> {
         let mut pairs = Vec::with_capacity(names.len());
         for name in names {
-            let find = |scope: &Scope, side: &str| match scope.find(name).as_slice() {
+            let find = |scope: &Scope, side: &str| {
+                match scope.find(name).as_slice() {
                 [place] => Ok(*place),
                 [] => Err(self.error(
                     sqlstate::UNDEFINED_COLUMN,
@@ -107,12 +108,13 @@ impl Binder<'_> {
                         "column \"{name}\" specified in USING clause does not exist in {side} table"
                     ),
                     span,
-                )),
+                ).on(name)),
                 _ => Err(self.error(
                     sqlstate::AMBIGUOUS_COLUMN,
                     format!("common column name \"{name}\" appears more than once in {side} table"),
                     span,
-                )),
+                ).on(name)),
+            }
             };
             let place = find(left, "left")?;
             let (table, column) = find(right, "right")?;

@@ -109,11 +109,13 @@ impl Binder<'_> {
             }
         };
         let Some(place) = place else {
-            return Err(self.error(
-                sqlstate::UNDEFINED_PARAMETER,
-                format!("there is no parameter {name}"),
-                span,
-            ));
+            return Err(self
+                .error(
+                    sqlstate::UNDEFINED_PARAMETER,
+                    format!("there is no parameter {name}"),
+                    span,
+                )
+                .on(name));
         };
         let ty = self
             .parameters
@@ -280,11 +282,13 @@ impl Binder<'_> {
         for field in fields {
             let name = fold(&field.key);
             if named.iter().any(|(known, _)| *known == name) {
-                return Err(self.error(
-                    sqlstate::DUPLICATE_COLUMN,
-                    format!("the field \"{name}\" stands twice in a document"),
-                    field.key.span,
-                ));
+                return Err(self
+                    .error(
+                        sqlstate::DUPLICATE_COLUMN,
+                        format!("the field \"{name}\" stands twice in a document"),
+                        field.key.span,
+                    )
+                    .on(&name));
             }
             let typed = self.expr(env, &field.value)?;
             typed.expr.walk(&mut |_| nodes += 1);

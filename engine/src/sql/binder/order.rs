@@ -138,11 +138,13 @@ impl Binder<'_> {
         if let Sql::Identifier(name) = sql {
             let name: &Ident = name;
             let folded = fold(name);
-            let error = self.error(
-                sqlstate::UNDEFINED_COLUMN,
-                format!("column \"{folded}\" does not exist"),
-                span,
-            );
+            let error = self
+                .error(
+                    sqlstate::UNDEFINED_COLUMN,
+                    format!("column \"{folded}\" does not exist"),
+                    span,
+                )
+                .on(&folded);
             return match nearest(&folded, fields.iter().map(|field| field.name.as_str())) {
                 Some(near) => error.hint(format!("did you mean {near}?")),
                 None => error,

@@ -125,6 +125,7 @@ impl Binder<'_> {
                     ),
                     name.span(),
                 )
+                .on(parts.join("."))
                 .hint("name the table in FROM, or check its alias")),
         }
     }

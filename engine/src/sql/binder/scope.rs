@@ -353,7 +353,8 @@ fn into_column(column: &Column, below: &[EcoString], text: &EcoString) -> SqlRes
                 "column \"{text}\" is of type {} and has no field \"{field}\"",
                 column.ty
             ),
-        ));
+        )
+        .on(&text));
     }
     let steps: Vec<PathStep> = below.iter().cloned().map(PathStep::Field).collect();
     let path = Path(steps);
@@ -392,5 +393,6 @@ fn ambiguous(name: &str) -> SqlError {
         sqlstate::AMBIGUOUS_COLUMN,
         format!("column reference \"{name}\" is ambiguous"),
     )
+    .on(name)
     .hint(format!("write the table before it: table.{name}"))
 }

@@ -135,7 +135,8 @@ fn unknown(name: &str) -> SqlError {
     let error = SqlError::new(
         sqlstate::UNDEFINED_OBJECT,
         format!("type \"{}\" does not exist", name.to_lowercase()),
-    );
+    )
+    .on(name.to_lowercase());
     let known = CUSTOM.iter().map(|(name, _)| *name).chain([
         "integer",
         "bigint",

@@ -81,7 +81,8 @@ fn is_not_null(definition: &ColumnDef) -> SqlResult<bool> {
                 definition.name.value
             ),
             definition.name.span,
-        ));
+        )
+        .on(&definition.name.value));
     }
     Ok(not_null > 0)
 }
@@ -100,7 +101,8 @@ fn nested_fields(
                 sqlstate::DUPLICATE_COLUMN,
                 format!("field \"{name}\" specified more than once"),
                 field.name.span,
-            ));
+            )
+            .on(&name));
         }
         names.push(name.clone());
         above.push(PathStep::Field(name));

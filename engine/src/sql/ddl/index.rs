@@ -31,14 +31,16 @@ pub fn create_index(
                 sqlstate::WRONG_OBJECT_TYPE,
                 format!("\"{wanted}\" is not a table but a {}", other.kind_name()),
                 span,
-            ));
+            )
+            .on(&wanted));
         }
         None => {
             let missing = error(
                 sqlstate::UNDEFINED_TABLE,
                 format!("relation \"{wanted}\" does not exist"),
                 span,
-            );
+            )
+            .on(&wanted);
             return Err(match nearest_relation(catalog, &wanted) {
                 Some(near) => missing.hint(format!("did you mean {near}?")),
                 None => missing,
@@ -51,6 +53,7 @@ pub fn create_index(
             format!("cannot create index on view \"{wanted}\""),
             span,
         )
+        .on(&wanted)
         .hint("index its tables, or make it a MATERIALIZED VIEW"));
     }
     if relation.kind == RelationKind::MaterializedView && create.unique {
@@ -107,7 +110,8 @@ pub fn index_parts(
                 sqlstate::DUPLICATE_COLUMN,
                 format!("column \"{text}\" appears twice in a key"),
                 span,
-            ));
+            )
+            .on(&text));
         }
         parts.push(IndexPart {
             expr,

@@ -133,7 +133,8 @@ fn refuse_options(
             sqlstate::DUPLICATE_TABLE,
             format!("relation \"{name}\" already exists and is computed"),
             span,
-        ));
+        )
+        .on(name));
     }
     Ok(())
 }
@@ -148,7 +149,8 @@ fn add_column(relation: &mut Relation, column: Column, span: Span) -> SqlResult<
             sqlstate::DUPLICATE_COLUMN,
             format!("column \"{}\" specified more than once", column.name),
             span,
-        ));
+        )
+        .on(&column.name));
     }
     relation.columns.push(column);
     Ok(())
@@ -369,7 +371,8 @@ fn set_primary(
                 relation.name
             ),
             span,
-        ));
+        )
+        .on(&relation.name));
     }
     Ok(())
 }
@@ -412,7 +415,8 @@ fn defaults(
                                 column.name
                             ),
                             span,
-                        ));
+                        )
+                        .on(&column.name));
                     }
                     changed.default_sql = Some(sql.to_string());
                     match drawn_sequence(sql) {
@@ -512,6 +516,7 @@ fn find_sequence(catalog: &Catalog, name: &str, span: Span) -> SqlResult<ObjectI
                 format!("relation \"{wanted}\" does not exist"),
                 span,
             )
+            .on(&wanted)
             .hint("create it first: CREATE SEQUENCE")
         })
 }
@@ -625,7 +630,8 @@ fn checks(
                         relation.name
                     ),
                     check.sql.span(),
-                ));
+                )
+                .on(&relation.name));
             }
             Some(name) => name,
             None => numbered(&check.stem, &taken),

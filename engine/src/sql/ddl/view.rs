@@ -1,10 +1,9 @@
 //! Views: the query bound, its columns named, and what may not stand in a view that is maintained refused.
 
-use sqlparser::ast::Spanned;
+use sqlparser::ast::{SetExpr, Spanned};
+use sqlparser::tokenizer::Span;
 use tailwater_proto::{ColumnId, EcoString, StorageId, sqlstate};
-use tailwater_views::Expr;
-use tailwater_views::function::{Volatility, by_id};
-use tailwater_views::plan::{Field, Plan};
+use tailwater_views::plan::Field;
 
 use super::{error, unsupported};
 use crate::catalog::{Catalog, Column, ObjectId, Relation, RelationKind, ViewDefinition};
@@ -50,9 +49,6 @@ pub fn bind_view(
     }
     bound.fields = fields.into();
     check_columns(&bound.fields, create)?;
-    if create.materialized {
-        check_calls(&bound.plan, create)?;
-    }
     Ok(bound)
 }
 
@@ -85,6 +81,7 @@ pub fn view_relation(
                     format!("unrecognized option {name} = {text}"),
                     create.name.span(),
                 )
+                .on(object_name(&create.name))
                 .hint("known: on_error = 'keep' or 'reject', placement = 'in commit'"));
             }
         }
@@ -140,9 +137,9 @@ pub fn view_relation(
 
 /// Every column has a name of its own; undeclared fields stand last.
 fn check_columns(fields: &[Field], create: &CreateView) -> SqlResult<()> {
-    let span = create.query.span();
     let mut names: Vec<&EcoString> = Vec::with_capacity(fields.len());
     for (place, field) in fields.iter().enumerate() {
+        let span = column_span(create, place, fields.len());
         if field.spread && place + 1 < fields.len() {
             return Err(
                 unsupported("* of an open table before other columns, in a view", span)
@@ -155,6 +152,7 @@ fn check_columns(fields: &[Field], create: &CreateView) -> SqlResult<()> {
                 format!("column \"{}\" specified more than once", field.name),
                 span,
             )
+            .on(&field.name)
             .hint(format!(
                 "give one of them another name: {0} AS {0}_2",
                 field.name
@@ -165,52 +163,16 @@ fn check_columns(fields: &[Field], create: &CreateView) -> SqlResult<()> {
     Ok(())
 }
 
-/// A maintained view depends on its rows alone.
-fn check_calls(plan: &Plan, create: &CreateView) -> SqlResult<()> {
-    let mut found: Option<&'static str> = None;
-    for_each_expr(plan, &mut |expr| {
-        if let Expr::Call { function, .. } = expr
-            && let Some(row) = by_id(*function)
-            && row.volatility != Volatility::Immutable
-        {
-            found = Some(row.name());
-        }
-    });
-    match found {
-        None => Ok(()),
-        Some(name) => Err(unsupported(
-            format!("{name}() in a materialized view"),
-            create.query.span(),
-        )
-        .hint("its value changes without any row changing: use it when reading the view")),
+/// Where the n-th of so many columns is written; without `*` each has a place of its own.
+fn column_span(create: &CreateView, place: usize, columns: usize) -> Span {
+    if let Some(name) = create.columns.get(place) {
+        return name.span;
     }
-}
-
-fn for_each_expr(plan: &Plan, visit: &mut dyn FnMut(&Expr)) {
-    let mut each = |expr: &Expr| expr.walk(visit);
-    match plan {
-        Plan::Values { rows, .. } => rows.iter().flatten().for_each(&mut each),
-        Plan::Filter { predicate, .. } => each(predicate),
-        Plan::Project { exprs, .. } => exprs.iter().for_each(&mut each),
-        Plan::Join(join) => {
-            for (left, right) in &join.equal {
-                each(left);
-                each(right);
-            }
-            join.residual.iter().for_each(&mut each);
-        }
-        Plan::Aggregate { group, calls, .. } => {
-            group.iter().for_each(&mut each);
-            for call in calls {
-                call.argument.iter().for_each(&mut each);
-                call.filter.iter().for_each(&mut each);
-            }
-        }
-        Plan::Sort { keys, .. } => keys.iter().for_each(|key| each(&key.expr)),
-        Plan::Limit { limit, offset, .. } => limit.iter().chain(offset).for_each(&mut each),
-        Plan::Scan(_) | Plan::Distinct { .. } | Plan::UnionAll { .. } => {}
-    }
-    for input in plan.inputs() {
-        for_each_expr(input, visit);
+    match &*create.query.body {
+        SetExpr::Select(select) if select.projection.len() == columns => select
+            .projection
+            .get(place)
+            .map_or(create.query.span(), Spanned::span),
+        _ => create.query.span(),
     }
 }

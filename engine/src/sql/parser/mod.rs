@@ -92,6 +92,7 @@ fn to_error(sql: &str, range: &std::ops::Range<usize>, fault: Fault) -> SqlError
         sqlstate: code,
         message,
         position: Some(position),
+        object: None,
         hint: advice,
         location: None,
     }
