@@ -278,9 +278,11 @@ impl Session {
             Statement::Savepoint(name) => self.savepoint(&name.value),
             Statement::ReleaseSavepoint(name) => self.release(&name.value),
             Statement::RollbackTo(name) => self.rollback_to(&name.value),
-            Statement::SetTransaction(_) | Statement::Set(_) | Statement::Reset(_) => {
+            Statement::Set(set) => {
+                execute::setting::check(set)?;
                 Ok(done("SET"))
             }
+            Statement::SetTransaction(_) | Statement::Reset(_) => Ok(done("SET")),
             Statement::Tail(tail) => Ok(Outcome::Feed(self.tail(tail, parameters)?)),
             Statement::DeclareCursor(declare) => self.declare(sql, parsed, declare, parameters),
             Statement::Fetch(fetch) => self.fetch(fetch),

@@ -1,27 +1,13 @@
-//! The parser against public suites and hostile texts: nothing may panic, overflow a 2 MiB stack or take
-//! long, and the share of statements that parse is printed and may not fall.
+//! The parser alone against public and hostile texts: nothing may panic, overflow a 2 MiB stack or take long. Suites with
+//! results are run as a whole in `suites.rs`.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod common;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tailwater::internals::sql::{complete_prefix, parse_script};
-
-fn suites() -> Option<PathBuf> {
-    let folder = std::env::var_os("TAILWATER_SUITES").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/suites"),
-        PathBuf::from,
-    );
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "CI needs the suites folder"
-    );
-    eprintln!("no suites folder, nothing compared");
-    None
-}
 
 /// Runs on a stack as small as a spawned thread's.
 fn in_small_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -69,35 +55,9 @@ fn files(folder: &Path, out: &mut Vec<PathBuf>) {
     }
 }
 
-/// SQL of `statement ok` and `query` records.
-fn slt_records(text: &str) -> Vec<String> {
-    let mut records = Vec::new();
-    let mut lines = text.lines().peekable();
-    let mut skipped = false;
-    while let Some(line) = lines.next() {
-        let good = line.starts_with("statement ok")
-            || line.starts_with("statement count")
-            || (line.starts_with("query") && !line.starts_with("query error"));
-        let bad = line.starts_with("statement error") || line.starts_with("query error");
-        if !good && !bad || skipped {
-            skipped = line.starts_with("onlyif") || line.starts_with("skipif postgresql");
-            continue;
-        }
-        let mut sql = String::new();
-        while let Some(line) = lines.next_if(|line| !line.is_empty() && !line.starts_with("----")) {
-            sql.push_str(line);
-            sql.push('\n');
-        }
-        if good {
-            records.push(sql);
-        }
-    }
-    records
-}
-
 #[test]
 fn fuzz_seeds_do_not_crash() {
-    let Some(suites) = suites() else { return };
+    let suites = common::suites();
     let text = std::fs::read_to_string(suites.join("sql-fuzz/sqlite_seeds_2000.jsonl")).unwrap();
     in_small_thread(move || {
         let mut parsed = 0;
@@ -121,88 +81,8 @@ fn fuzz_seeds_do_not_crash() {
 }
 
 #[test]
-fn slt_suites_parse() {
-    let Some(suites) = suites() else { return };
-    for (suite, at_least) in [
-        ("sqlite", 98.0),
-        ("postgres-regress", 88.0),
-        ("risingwave", 95.0),
-        ("risingwave-parts", 95.0),
-        ("turso-matview", 95.0),
-        ("turso-pg", 80.0),
-    ] {
-        let mut paths = Vec::new();
-        files(&suites.join(suite), &mut paths);
-        let (mut good, mut all) = (0_usize, 0_usize);
-        let mut refused = Vec::new();
-        for path in paths {
-            let Ok(text) = std::fs::read_to_string(&path) else {
-                continue;
-            };
-            for sql in slt_records(&text) {
-                all += 1;
-                match parse_script(&sql) {
-                    Ok(_) => good += 1,
-                    Err(error) => refused.push(format!("{error}\n    {}", sql.trim())),
-                }
-            }
-        }
-        let share = 100.0 * good as f64 / all as f64;
-        println!("{suite}: {good} of {all} statements parse ({share:.1}%)");
-        if std::env::var_os("TAILWATER_SHOW_REFUSED").is_some() {
-            refused.iter().for_each(|line| println!("  {line}"));
-        }
-        assert!(
-            share >= at_least,
-            "{suite}: {share:.1}% is less than {at_least}%"
-        );
-    }
-}
-
-#[test]
-fn chai_parses() {
-    let Some(suites) = suites() else { return };
-    let mut paths = Vec::new();
-    files(&suites.join("chai/sqltests"), &mut paths);
-    let (mut good, mut all, mut expr_good, mut expr_all) = (0, 0, 0, 0);
-    for path in paths
-        .iter()
-        .filter(|path| path.extension().is_some_and(|ext| ext == "sql"))
-    {
-        let text = std::fs::read_to_string(path).unwrap();
-        if path.components().any(|part| part.as_os_str() == "expr") {
-            for line in text.lines().filter_map(|line| line.strip_prefix("> ")) {
-                expr_all += 1;
-                match parse_script(&format!("SELECT {line}")) {
-                    Ok(_) => expr_good += 1,
-                    Err(error) => println!("  {error}: {line}"),
-                }
-            }
-            continue;
-        }
-        for block in text
-            .split("\n-- test:")
-            .flat_map(|part| part.split("\n-- suite:"))
-        {
-            if block.contains("-- error:") {
-                continue;
-            }
-            let sql = block.split_once('\n').map_or("", |(_, sql)| sql);
-            let sql = sql.split("/* ").next().unwrap_or_default();
-            all += 1;
-            match parse_script(sql) {
-                Ok(_) => good += 1,
-                Err(error) => println!("  {error}: {}", sql.trim()),
-            }
-        }
-    }
-    println!("chai: {good} of {all} tests parse, {expr_good} of {expr_all} expressions");
-    assert!(good * 100 >= all * 95 && expr_good * 100 >= expr_all * 90);
-}
-
-#[test]
 fn tpch_chinook_and_nexmark_parse() {
-    let Some(suites) = suites() else { return };
+    let suites = common::suites();
     let mut paths = Vec::new();
     files(&suites.join("tpch/queries"), &mut paths);
     paths.push(suites.join("nexmark/queries.sql"));

@@ -4,7 +4,10 @@
 
 mod common;
 
-use std::process::Command;
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use common::{TAILWATER, database, run, run_with};
 use prost::Message;
@@ -95,20 +98,46 @@ fn messages_are_protobuf() {
     assert_eq!(told.lines().count(), 4);
     let text = std::fs::read_to_string(files.join("tailwater/v1/feed.proto")).unwrap();
     assert!(text.contains("message FeedFrame"));
-    let protoc = Command::new("protoc")
+    told_by_protoc(&files, &one);
+}
+
+/// What the real `protoc` makes of a frame. `PROTOC` names it, or it is looked for among the commands; where `PROTOC` is
+/// set it must be there.
+fn told_by_protoc(files: &Path, frame: &[u8]) {
+    let named = std::env::var_os("PROTOC").filter(|name| !name.is_empty());
+    let child = Command::new(named.as_deref().unwrap_or(OsStr::new("protoc")))
         .arg("--decode=tailwater.v1.FeedFrame")
         .arg(format!("-I{}", files.display()))
         .arg("tailwater/v1/feed.proto")
-        .stdin(std::process::Stdio::null())
-        .output();
-    match protoc {
-        Ok(output) => assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        ),
-        Err(_) => println!("skipped: protoc is not there"),
-    }
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) if named.is_none() => {
+            println!("skipped: protoc is not there ({error}); PROTOC can name it");
+            return;
+        }
+        Err(error) => panic!("PROTOC: {error}"),
+    };
+    child.stdin.take().unwrap().write_all(frame).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    println!("protoc: {told}");
+    assert!(told.contains("snapshot_begin {"), "{told}");
+    assert!(told.contains("lsn: "), "{told}");
+    // A field without a name in the schema would be a number.
+    assert!(
+        told.lines()
+            .all(|line| !line.trim_start().starts_with(|c: char| c.is_ascii_digit())),
+        "{told}"
+    );
 }
 
 /// A consumer that knows nothing of this project keeps the last token and folds frames. The process is killed again

@@ -54,7 +54,6 @@ pub(crate) fn execute_ddl(
         Statement::Refresh(name) => refresh(txn, &object_name(name))
             .map_err(|error| error.at(parsed.offset_of(name.span()))),
         Statement::Reindex(name) => reindex(txn, name.as_ref().map(object_name).as_ref()),
-        Statement::Analyze(_) => Ok(Ran::Count("ANALYZE", 0)),
         _ => Err(Error::statement(
             sqlstate::FEATURE_NOT_SUPPORTED,
             format!("{} is not supported", first_words(sql)),

@@ -10,6 +10,7 @@ mod load;
 mod query;
 mod run;
 mod sequence;
+pub(crate) mod setting;
 mod table_writer;
 mod utility;
 

@@ -110,6 +110,10 @@ fn run_parsed(
             around.parameters.refuse_more_than(0)?;
             utility::check_view(around, txn, name)
         }
+        Statement::Analyze(names) => {
+            around.parameters.refuse_more_than(0)?;
+            utility::analyze(txn, names)
+        }
         Statement::Checkpoint => {
             around.parameters.refuse_more_than(0)?;
             around.engine.checkpoint()?;

@@ -17,6 +17,7 @@ pub use self::resolve::{ResolveError, ResolvedCall, resolve, signature};
 
 mod conditional;
 mod document;
+mod json_operator;
 mod kind;
 mod math;
 mod pattern;
@@ -29,6 +30,7 @@ mod time_part;
 mod to_char;
 mod to_char_number;
 mod trigonometry;
+mod trigonometry_degree;
 
 /// Every function, by family.
 static FAMILIES: &[&[Function]] = &[
@@ -37,10 +39,12 @@ static FAMILIES: &[&[Function]] = &[
     pattern::FUNCTIONS,
     math::FUNCTIONS,
     trigonometry::FUNCTIONS,
+    trigonometry_degree::FUNCTIONS,
     time::FUNCTIONS,
     time_part::FUNCTIONS,
     to_char::FUNCTIONS,
     document::FUNCTIONS,
+    json_operator::FUNCTIONS,
     conditional::FUNCTIONS,
     system::FUNCTIONS,
 ];

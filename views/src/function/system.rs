@@ -24,8 +24,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         &["pg_typeof"],
         &[Any],
         Text,
-        "PostgreSQL's name of the value's type; integers are `bigint`.",
-        ("pg_typeof('a')", "text"),
+        "PostgreSQL's name of the type; where only the value tells, integers are `bigint`.",
+        ("pg_typeof(true)", "boolean"),
         pg_typeof,
     )
     .with_nulls(),

@@ -46,7 +46,7 @@ functions! {
     166 &["atanh"], "Inverse hyperbolic tangent, of numbers from -1 to 1.", ("atanh(0)", "0"), |x| within_one(x, f64::atanh);
 }
 
-fn of_double(args: &[Value], function: fn(f64) -> Result<f64>) -> Result<Value> {
+pub(super) fn of_double(args: &[Value], function: fn(f64) -> Result<f64>) -> Result<Value> {
     match args.first().and_then(expr::to_double) {
         Some(x) => function(x).map(Value::Double),
         None => Ok(Value::Null),
@@ -61,7 +61,7 @@ fn out_of_range() -> Error {
     )
 }
 
-fn angle(x: f64, function: fn(f64) -> f64) -> Result<f64> {
+pub(super) fn angle(x: f64, function: fn(f64) -> f64) -> Result<f64> {
     if x.is_infinite() {
         Err(out_of_range())
     } else {
@@ -69,7 +69,7 @@ fn angle(x: f64, function: fn(f64) -> f64) -> Result<f64> {
     }
 }
 
-fn within_one(x: f64, function: fn(f64) -> f64) -> Result<f64> {
+pub(super) fn within_one(x: f64, function: fn(f64) -> f64) -> Result<f64> {
     if x.abs() > 1.0 {
         Err(out_of_range())
     } else {

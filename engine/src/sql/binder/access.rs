@@ -7,10 +7,12 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::Span;
 use tailwater_proto::{EcoString, Path, PathStep, SqlType, sqlstate};
 use tailwater_views::Expr;
+use tailwater_views::expr::CastMode;
 
 use super::expr::Env;
 use super::names::fold;
 use super::scope::nested_type;
+use super::typed::cast;
 use super::{Binder, Typed};
 use crate::sql::SqlResult;
 
@@ -123,18 +125,48 @@ impl Binder<'_> {
         Ok(Typed::new(expr, element))
     }
 
-    /// `doc -> 'k'`, `arr -> 0`.
+    /// `doc -> 'k'`, `arr -> 0`. Of JSON it is JSON, as in PostgreSQL; of a document or array it is the value itself.
     pub(super) fn arrow(
         &mut self,
         env: &mut Env<'_>,
         left: Typed,
         right: &Sql,
     ) -> SqlResult<Typed> {
-        let left = match left.ty {
-            SqlType::Unknown => self.coerce(left, &SqlType::Json),
-            _ => left,
+        match left.ty {
+            SqlType::Unknown | SqlType::Json => self.json_arrow(env, "json_get", left, right),
+            _ => self.subscript(env, left, right),
+        }
+    }
+
+    /// `doc ->> 'k'`: the same as text.
+    pub(super) fn long_arrow(
+        &mut self,
+        env: &mut Env<'_>,
+        left: Typed,
+        right: &Sql,
+    ) -> SqlResult<Typed> {
+        match left.ty {
+            SqlType::Unknown | SqlType::Json => self.json_arrow(env, "json_get_text", left, right),
+            _ => {
+                let value = self.subscript(env, left, right)?;
+                Ok(cast(value, &SqlType::Text, CastMode::Explicit))
+            }
+        }
+    }
+
+    fn json_arrow(
+        &mut self,
+        env: &mut Env<'_>,
+        function: &str,
+        left: Typed,
+        right: &Sql,
+    ) -> SqlResult<Typed> {
+        let step = self.expr(env, right)?;
+        let step = match step.ty {
+            SqlType::Unknown => self.coerce(step, &SqlType::Text),
+            _ => step,
         };
-        self.subscript(env, left, right)
+        self.call(function, vec![left, step], right.span())
     }
 }
 

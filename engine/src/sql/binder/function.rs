@@ -48,6 +48,18 @@ impl Binder<'_> {
                 self.check_size(&both, span)?;
                 Ok(Typed::truth(both))
             }
+            // The declared type, where there is one: a value of INT2 does not tell that it is one.
+            ("pg_typeof", [arg]) if !matches!(arg.ty, SqlType::Any | SqlType::Document) => {
+                let whole = arg.ty.to_string();
+                let name = match (whole.split_once('('), &arg.ty) {
+                    (
+                        Some((name, _)),
+                        SqlType::Varchar(_) | SqlType::Char(_) | SqlType::Numeric(_),
+                    ) => name,
+                    _ => &whole,
+                };
+                Ok(Typed::constant(name, SqlType::Text))
+            }
             ("nextval" | "currval" | "setval" | "lastval", _) => Err(self
                 .unsupported(format!("{name} in an expression"), span)
                 .hint("a sequence is drawn from in DEFAULT: a INT DEFAULT NEXT VALUE FOR s")),

@@ -90,8 +90,7 @@ impl Binder<'_> {
         match op {
             Op::Arrow => return self.arrow(env, left, right_sql),
             Op::LongArrow => {
-                let value = self.arrow(env, left, right_sql)?;
-                return Ok(cast(value, &SqlType::Text, CastMode::Explicit));
+                return self.long_arrow(env, left, right_sql);
             }
             _ => {}
         }
@@ -122,9 +121,27 @@ impl Binder<'_> {
             Op::PGILikeMatch => self.like_typed(left, right, None, true, false, span),
             Op::PGNotLikeMatch => self.like_typed(left, right, None, false, true, span),
             Op::PGNotILikeMatch => self.like_typed(left, right, None, true, true, span),
+            Op::HashArrow => self.call("json_at", vec![left, right], span),
+            Op::HashLongArrow => self.call("json_at_text", vec![left, right], span),
+            Op::AtArrow => self.containment(left, right, span),
+            Op::ArrowAt => self.containment(right, left, span),
+            Op::PGOverlap => self.call("arrayoverlap", vec![left, right], span),
             Op::PGStartsWith => self.call("starts_with", vec![left, right], span),
             other => Err(self.unsupported(format!("the operator {other}"), span)),
         }
+    }
+
+    /// `whole @> part`, of arrays or of JSON.
+    fn containment(&mut self, whole: Typed, part: Typed, span: Span) -> SqlResult<Typed> {
+        let of_arrays = [&whole.ty, &part.ty]
+            .iter()
+            .any(|ty| matches!(ty, SqlType::Array(_)));
+        let name = if of_arrays {
+            "arraycontains"
+        } else {
+            "jsonb_contains"
+        };
+        self.call(name, vec![whole, part], span)
     }
 
     /// A comparison; both sides are brought to one type where PostgreSQL would.
