@@ -341,7 +341,7 @@ impl From<SqlError> for Error {
     fn from(error: SqlError) -> Self {
         let mut own = Self::statement(error.sqlstate, error.message);
         own.0.position = error.position;
-        own.0.object = error.object;
+        own.0.object = error.object.map(String::from);
         own.0.hint = error.hint;
         own
     }

@@ -24,7 +24,7 @@ pub struct SqlError {
     /// Where: a byte offset in the script handed in (its length when the end came too early).
     pub position: Option<usize>,
     /// What is to blame, by name: a relation, a column, a function, a type.
-    pub object: Option<String>,
+    pub object: Option<Box<str>>,
     /// How to mend it, if we can tell.
     pub hint: Option<String>,
     /// Line and column, while the script they belong to is not at hand.
@@ -63,7 +63,7 @@ impl SqlError {
     /// The same error of an object.
     #[must_use]
     pub fn on(mut self, object: impl fmt::Display) -> Self {
-        self.object = Some(object.to_string());
+        self.object = Some(object.to_string().into());
         self
     }
 

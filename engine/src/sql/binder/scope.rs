@@ -354,7 +354,7 @@ fn into_column(column: &Column, below: &[EcoString], text: &EcoString) -> SqlRes
                 column.ty
             ),
         )
-        .on(&text));
+        .on(text));
     }
     let steps: Vec<PathStep> = below.iter().cloned().map(PathStep::Field).collect();
     let path = Path(steps);
