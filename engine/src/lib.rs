@@ -74,6 +74,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod builder;
 mod catalog;
 mod checkpoint;
 mod clock;
@@ -105,17 +106,18 @@ mod storage;
 mod system;
 mod ticket;
 mod to_value;
+mod tx;
 mod txn;
 mod typed;
 
+pub use self::builder::Builder;
 pub use self::clock::{Clock, ManualClock, SystemClock};
-pub use self::database::{Committed, Database, Done, Stats, Tx};
+pub use self::database::{Database, Stats};
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::feed::{
     FeedChange, FeedEvent, FeedOp, FeedRequest, FeedRow, FeedStream, Frame, Subscription,
 };
 pub use self::migrate::{MigrationReport, migrate, migrate_from};
-pub use self::open::Builder;
 pub use self::params::{Parameters, Params};
 pub use self::recovery::RecoveryReport;
 pub use self::rows::{Column, ColumnIndex, ResultRow, Rows};
@@ -125,6 +127,7 @@ pub use self::settings::Settings;
 pub use self::storage::{ScrubReport, StoreSettings};
 pub use self::ticket::Ticket;
 pub use self::to_value::{FromValue, ToValue};
+pub use self::tx::{Committed, Done, Tx};
 pub use tailwater_capture::{FeedSettings, LagPolicy};
 pub use tailwater_proto::{
     BigDecimal, Document, EcoString, Interval, Key, Lsn, Path, PathStep, SqlType, Value,

@@ -10,11 +10,12 @@ use std::path::Path;
 use tailwater_proto::sqlstate;
 use tailwater_wal::vfs::{OpenMode, OsVfs, Vfs};
 
-use crate::database::{Database, Tx};
+use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::params;
 use crate::sql::parser::parse_script;
 use crate::sql::statement::Statement;
+use crate::tx::Tx;
 
 /// A larger file is no migration: load data with COPY.
 const FILE_BYTES_MAX: u64 = 64 << 20;

@@ -37,8 +37,8 @@ const RANKS: &[&[&str]] = &[
     &["execute", "system", "ticket"],
     &["rows"],
     &["feed"],
-    &["cursor", "session", "typed"],
-    &["database", "migrate", "open"],
+    &["cursor", "session", "tx", "typed"],
+    &["builder", "database", "migrate", "open"],
     &["internals"],
 ];
 
