@@ -208,6 +208,71 @@ pub enum CastMode {
     Implicit,
 }
 
+/// Defines the visit of the direct operands, once for reading and once for changing: one list of what there is.
+macro_rules! visit_children {
+    ($(#[$doc:meta])* $name:ident, $iter:ident $(, $mutable:tt)?) => {
+        $(#[$doc])*
+        pub fn $name(&$($mutable)? self, visit: &mut dyn FnMut(&$($mutable)? Self)) {
+            match self {
+                Self::Literal(_) | Self::Column(_) | Self::Parameter(_) => {}
+                Self::Path { base, .. } => visit(base),
+                Self::Subscript { base, index } => [base, index].into_iter().for_each(|e| visit(e)),
+                Self::Not(expr)
+                | Self::BitNot(expr)
+                | Self::Is { expr, .. }
+                | Self::Negate { expr, .. }
+                | Self::Cast { expr, .. } => visit(expr),
+                Self::And(operands) | Self::Or(operands) | Self::Array(operands) => {
+                    operands.$iter().for_each(visit);
+                }
+                Self::Call { args, .. } => args.$iter().for_each(visit),
+                Self::Compare { left, right, .. }
+                | Self::Distinct { left, right, .. }
+                | Self::Arithmetic { left, right, .. }
+                | Self::Concat(left, right) => [left, right].into_iter().for_each(|e| visit(e)),
+                Self::Case {
+                    branches,
+                    otherwise,
+                } => {
+                    for (condition, result) in branches {
+                        visit(condition);
+                        visit(result);
+                    }
+                    otherwise.$iter().for_each(|e| visit(e));
+                }
+                Self::InList { expr, list } => {
+                    visit(expr);
+                    list.$iter().for_each(visit);
+                }
+                Self::InArray { expr, array } => [expr, array].into_iter().for_each(|e| visit(e)),
+                Self::Like {
+                    expr,
+                    pattern,
+                    escape,
+                    ..
+                } => {
+                    visit(expr);
+                    visit(pattern);
+                    escape.$iter().for_each(|e| visit(e));
+                }
+                Self::Document(fields) => fields.$iter().for_each(|(_, e)| visit(e)),
+            }
+        }
+    };
+}
+
+impl Expr {
+    visit_children! {
+        /// Calls `visit` on each direct operand.
+        for_each_child, iter
+    }
+
+    visit_children! {
+        /// Calls `visit` on each direct operand, to be changed.
+        for_each_child_mut, iter_mut, mut
+    }
+}
+
 impl Expr {
     /// A constant.
     #[must_use]
@@ -221,108 +286,12 @@ impl Expr {
         self.for_each_child(&mut |child| child.walk(visit));
     }
 
-    /// Calls `visit` on each direct operand.
-    pub fn for_each_child(&self, visit: &mut dyn FnMut(&Self)) {
-        match self {
-            Self::Literal(_) | Self::Column(_) | Self::Parameter(_) => {}
-            Self::Path { base, .. } => visit(base),
-            Self::Subscript { base, index } => [base, index].into_iter().for_each(|e| visit(e)),
-            Self::Not(expr)
-            | Self::BitNot(expr)
-            | Self::Is { expr, .. }
-            | Self::Negate { expr, .. }
-            | Self::Cast { expr, .. } => visit(expr),
-            Self::And(operands) | Self::Or(operands) | Self::Array(operands) => {
-                operands.iter().for_each(visit);
-            }
-            Self::Call { args, .. } => args.iter().for_each(visit),
-            Self::Compare { left, right, .. }
-            | Self::Distinct { left, right, .. }
-            | Self::Arithmetic { left, right, .. }
-            | Self::Concat(left, right) => [left, right].into_iter().for_each(|e| visit(e)),
-            Self::Case {
-                branches,
-                otherwise,
-            } => {
-                for (condition, result) in branches {
-                    visit(condition);
-                    visit(result);
-                }
-                otherwise.iter().for_each(|e| visit(e));
-            }
-            Self::InList { expr, list } => {
-                visit(expr);
-                list.iter().for_each(visit);
-            }
-            Self::InArray { expr, array } => [expr, array].into_iter().for_each(|e| visit(e)),
-            Self::Like {
-                expr,
-                pattern,
-                escape,
-                ..
-            } => {
-                visit(expr);
-                visit(pattern);
-                escape.iter().for_each(|e| visit(e));
-            }
-            Self::Document(fields) => fields.iter().for_each(|(_, e)| visit(e)),
-        }
-    }
-
     /// Replaces each column position through `map`, in place.
     pub fn map_columns(&mut self, map: &dyn Fn(usize) -> usize) {
         if let Self::Column(position) = self {
             *position = map(*position);
         }
         self.for_each_child_mut(&mut |child| child.map_columns(map));
-    }
-
-    /// Calls `visit` on each direct operand, to be changed.
-    pub fn for_each_child_mut(&mut self, visit: &mut dyn FnMut(&mut Self)) {
-        match self {
-            Self::Literal(_) | Self::Column(_) | Self::Parameter(_) => {}
-            Self::Path { base, .. } => visit(base),
-            Self::Subscript { base, index } => [base, index].into_iter().for_each(|e| visit(e)),
-            Self::Not(expr)
-            | Self::BitNot(expr)
-            | Self::Is { expr, .. }
-            | Self::Negate { expr, .. }
-            | Self::Cast { expr, .. } => visit(expr),
-            Self::And(operands) | Self::Or(operands) | Self::Array(operands) => {
-                operands.iter_mut().for_each(visit);
-            }
-            Self::Call { args, .. } => args.iter_mut().for_each(visit),
-            Self::Compare { left, right, .. }
-            | Self::Distinct { left, right, .. }
-            | Self::Arithmetic { left, right, .. }
-            | Self::Concat(left, right) => [left, right].into_iter().for_each(|e| visit(e)),
-            Self::Case {
-                branches,
-                otherwise,
-            } => {
-                for (condition, result) in branches {
-                    visit(condition);
-                    visit(result);
-                }
-                otherwise.iter_mut().for_each(|e| visit(e));
-            }
-            Self::InList { expr, list } => {
-                visit(expr);
-                list.iter_mut().for_each(visit);
-            }
-            Self::InArray { expr, array } => [expr, array].into_iter().for_each(|e| visit(e)),
-            Self::Like {
-                expr,
-                pattern,
-                escape,
-                ..
-            } => {
-                visit(expr);
-                visit(pattern);
-                escape.iter_mut().for_each(|e| visit(e));
-            }
-            Self::Document(fields) => fields.iter_mut().for_each(|(_, e)| visit(e)),
-        }
     }
 
     /// The positions of all columns read, ascending, each once.
