@@ -24,6 +24,7 @@ pub mod numeric;
 pub mod operator;
 pub mod plan;
 pub mod plan_eval;
+pub mod reserved;
 pub mod step;
 pub mod store;
 pub mod zset;

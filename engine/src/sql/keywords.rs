@@ -1,5 +1,5 @@
 //! Words the grammar knows: for completion in the shell, and those that may not be bare names.
-//! PostgreSQL's reserved words, except that `user` is a fine name for a table or column here.
+//! The latter are PostgreSQL's reserved words, except that `user` is a fine name for a table or column here.
 
 /// Words for completion, in alphabetical order.
 pub const KEYWORDS: &[&str] = &[
@@ -158,91 +158,10 @@ pub const KEYWORDS: &[&str] = &[
     "WORK",
 ];
 
-/// Words that need quotes to be a name.
-const RESERVED: &[&str] = &[
-    "all",
-    "analyse",
-    "analyze",
-    "and",
-    "any",
-    "array",
-    "as",
-    "asc",
-    "asymmetric",
-    "both",
-    "case",
-    "cast",
-    "check",
-    "collate",
-    "column",
-    "constraint",
-    "create",
-    "current_catalog",
-    "current_date",
-    "current_role",
-    "current_time",
-    "current_timestamp",
-    "current_user",
-    "default",
-    "deferrable",
-    "desc",
-    "distinct",
-    "do",
-    "else",
-    "end",
-    "except",
-    "false",
-    "fetch",
-    "for",
-    "foreign",
-    "from",
-    "grant",
-    "group",
-    "having",
-    "in",
-    "initially",
-    "intersect",
-    "into",
-    "lateral",
-    "leading",
-    "limit",
-    "localtime",
-    "localtimestamp",
-    "not",
-    "null",
-    "offset",
-    "on",
-    "only",
-    "or",
-    "order",
-    "placing",
-    "primary",
-    "references",
-    "returning",
-    "select",
-    "session_user",
-    "some",
-    "symmetric",
-    "table",
-    "then",
-    "to",
-    "trailing",
-    "true",
-    "union",
-    "unique",
-    "using",
-    "variadic",
-    "when",
-    "where",
-    "window",
-    "with",
-];
-
 /// Whether a word needs quotes to be a name; any case.
 pub fn is_reserved(word: &str) -> bool {
-    RESERVED
-        .binary_search_by(|reserved| (**reserved).cmp(&word.to_ascii_lowercase()[..]))
-        .is_ok()
+    let word = word.to_ascii_lowercase();
+    word != "user" && tailwater_views::reserved::is_reserved(&word)
 }
 
 #[cfg(test)]
@@ -250,9 +169,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_sorted_and_user_is_a_name() {
+    fn words_are_sorted_and_user_is_a_name() {
         assert!(KEYWORDS.is_sorted());
-        assert!(RESERVED.is_sorted());
         assert!(is_reserved("SELECT") && !is_reserved("user") && !is_reserved("name"));
     }
 }

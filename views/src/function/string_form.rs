@@ -10,6 +10,7 @@ use super::string::{TEXT_BYTES_MAX, too_long};
 use crate::cast::text_of;
 use crate::context::ExecContext;
 use crate::error::{Error, Result};
+use crate::reserved::is_reserved;
 
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::new(50, &["concat"], &[Any], Text, "All arguments as one text, NULLs left out.", ("concat('a', NULL, 1, TRUE)", "a1t"), concat).variadic().with_nulls(),
@@ -143,93 +144,12 @@ fn identifier(text: &str) -> String {
         .next()
         .is_some_and(|first| first.is_ascii_lowercase() || first == '_')
         && characters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if plain && !RESERVED.contains(&text) {
+    if plain && !is_reserved(text) {
         text.to_owned()
     } else {
         format!("\"{}\"", text.replace('"', "\"\""))
     }
 }
-
-/// Words that are no names unless quoted (PostgreSQL's reserved key words).
-const RESERVED: &[&str] = &[
-    "all",
-    "analyse",
-    "analyze",
-    "and",
-    "any",
-    "array",
-    "as",
-    "asc",
-    "asymmetric",
-    "both",
-    "case",
-    "cast",
-    "check",
-    "collate",
-    "column",
-    "constraint",
-    "create",
-    "current_date",
-    "current_role",
-    "current_time",
-    "current_timestamp",
-    "current_user",
-    "default",
-    "deferrable",
-    "desc",
-    "distinct",
-    "do",
-    "else",
-    "end",
-    "except",
-    "false",
-    "fetch",
-    "for",
-    "foreign",
-    "from",
-    "grant",
-    "group",
-    "having",
-    "in",
-    "initially",
-    "intersect",
-    "into",
-    "join",
-    "lateral",
-    "leading",
-    "limit",
-    "localtime",
-    "localtimestamp",
-    "not",
-    "null",
-    "offset",
-    "on",
-    "only",
-    "or",
-    "order",
-    "placing",
-    "primary",
-    "references",
-    "returning",
-    "select",
-    "session_user",
-    "some",
-    "symmetric",
-    "table",
-    "then",
-    "to",
-    "trailing",
-    "true",
-    "union",
-    "unique",
-    "user",
-    "using",
-    "variadic",
-    "when",
-    "where",
-    "window",
-    "with",
-];
 
 fn quote_literal(args: &[Value], _: &ExecContext) -> Result<Value> {
     Ok(args
