@@ -172,10 +172,10 @@ fn run_test(session: &mut Session, test: &Test) -> Result<(), (String, String)> 
 /// literal does not have for bytes.
 fn shown(row: &[Value]) -> Vec<String> {
     row.iter()
-        .map(|value| match value.to_string() {
-            text => text
-                .parse::<f64>()
-                .map_or(text, |number| number.to_string()),
+        .map(|value| {
+            let text = value.to_string();
+            let number = text.parse::<f64>();
+            number.map_or(text, |number| number.to_string())
         })
         .collect()
 }
