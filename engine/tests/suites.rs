@@ -60,17 +60,17 @@ const SUITES: &[Suite] = &[
     Suite {
         name: "postgres-regress",
         kind: Kind::RecordsOverFixture,
-        passed_min: 3694,
+        passed_min: 3787,
     },
     Suite {
         name: "risingwave",
         kind: Kind::Records(Format::Rows),
-        passed_min: 652,
+        passed_min: 659,
     },
     Suite {
         name: "risingwave-parts",
         kind: Kind::Records(Format::Rows),
-        passed_min: 1489,
+        passed_min: 1548,
     },
     Suite {
         name: "turso-matview",

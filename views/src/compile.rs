@@ -107,6 +107,7 @@ impl Compiler<'_> {
                 check(rows.iter().flatten())?;
                 Ok(self.push(NodeOperator::Values { rows: rows.clone() }))
             }
+            Plan::Series(_) => unsupported("generate_series"),
             Plan::Scan(scan) => self.scan(scan),
             Plan::Filter { input, predicate } => {
                 check([predicate])?;

@@ -29,6 +29,8 @@ pub enum Plan {
         /// Output columns.
         fields: Vec<Field>,
     },
+    /// Values in equal steps: `generate_series`.
+    Series(Box<Series>),
     /// Rows of a table or view.
     Scan(Scan),
     /// Rows for which the predicate is TRUE.
@@ -194,6 +196,19 @@ pub struct SortKey {
     pub nulls_first: bool,
 }
 
+/// Values from a first to a last one in equal steps, one a row. None if any of the three is NULL.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// The first value, over no columns.
+    pub start: Expr,
+    /// No value is beyond it.
+    pub stop: Expr,
+    /// What is added each time; a negative one goes down. Zero is an error.
+    pub step: Expr,
+    /// The one output column.
+    pub fields: Vec<Field>,
+}
+
 impl Plan {
     /// The output columns.
     #[must_use]
@@ -203,6 +218,7 @@ impl Plan {
             | Self::Project { fields, .. }
             | Self::Aggregate { fields, .. }
             | Self::UnionAll { fields, .. } => fields.clone(),
+            Self::Series(series) => series.fields.clone(),
             Self::Scan(scan) => scan.fields.clone(),
             Self::Filter { input, .. }
             | Self::Distinct { input }
@@ -220,7 +236,7 @@ impl Plan {
     #[must_use]
     pub fn inputs(&self) -> Vec<&Self> {
         match self {
-            Self::Values { .. } | Self::Scan(_) => Vec::new(),
+            Self::Values { .. } | Self::Series(_) | Self::Scan(_) => Vec::new(),
             Self::Filter { input, .. }
             | Self::Project { input, .. }
             | Self::Aggregate { input, .. }

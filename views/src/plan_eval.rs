@@ -15,6 +15,7 @@ use crate::operator::join::lookup::LookupJoin;
 use crate::operator::limit::{LimitSource, Stretch};
 use crate::operator::project::ProjectSource;
 use crate::operator::scan::ScanSource;
+use crate::operator::series::SeriesSource;
 use crate::operator::sort::SortSource;
 use crate::operator::union::UnionSource;
 use crate::operator::values::ValuesSource;
@@ -40,6 +41,7 @@ fn open_reaching(
         Plan::Values { rows, .. } => Box::new(ValuesSource {
             rows: rows.clone().into_iter(),
         }),
+        Plan::Series(series) => Box::new(SeriesSource::open(series, cx)?),
         Plan::Scan(scan) => Box::new(ScanSource::open(scan, Arc::clone(reader), cx)?),
         Plan::Filter { input, predicate } => Box::new(FilterSource {
             input: open_reaching(input, reader, cx, None)?,

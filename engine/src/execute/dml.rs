@@ -26,6 +26,8 @@ pub(crate) struct DmlResult {
     pub(crate) affected: u64,
     /// Rows of RETURNING, if there is one.
     pub(crate) returned: Vec<Row>,
+    /// Keys that ON CONFLICT DO UPDATE may not change: this statement inserted or changed them.
+    settled: BTreeSet<Key>,
 }
 
 impl DmlResult {
@@ -128,6 +130,9 @@ fn insert_row(
     writer.check(&row, cx)?;
     let key = writer.key(&row, cx)?;
     let Some(obstacle) = writer.obstacle(txn, &key, &row, cx)? else {
+        if matches!(bound.conflict, OnConflict::DoUpdate { .. }) {
+            result.settled.insert(key.clone());
+        }
         writer.put(txn, key, None, &row, cx)?;
         return result.count(bound.returning.as_ref(), &row, cx);
     };
@@ -158,6 +163,14 @@ fn insert_row(
             if !is_target(target.as_deref(), &obstacle) {
                 return Err(writer.obstacle_error(&obstacle));
             }
+            if result.settled.contains(&obstacle.key) {
+                return Err(Error::data(
+                    sqlstate::CARDINALITY_VIOLATION,
+                    "ON CONFLICT DO UPDATE command cannot affect row a second time",
+                )
+                .on(bound.table.name.to_string())
+                .with_hint("no two of the rows to insert may conflict with the same row, or with each other"));
+            }
             let (old, image) = stored(txn, writer, &obstacle.key)?;
             // Assignments and filter see the stored row, then the row that was to be inserted.
             let both: Vec<Value> = old.iter().chain(&row).cloned().collect();
@@ -167,6 +180,8 @@ fn insert_row(
                 return Ok(());
             }
             let new = assign(writer.table(), &old, &both, assignments, cx)?;
+            result.settled.insert(obstacle.key.clone());
+            result.settled.insert(writer.key(&new, cx)?);
             replace(txn, writer, obstacle.key, (&old, image), &new, cx)?;
             result.count(bound.returning.as_ref(), &new, cx)
         }

@@ -55,6 +55,16 @@ impl Printer<'_> {
                 };
                 self.line(depth, &text);
             }
+            Plan::Series(series) => {
+                let part = |expr| expr_text(expr, &[]);
+                let text = format!(
+                    "Series  ({}, {}, {})",
+                    part(&series.start),
+                    part(&series.stop),
+                    part(&series.step)
+                );
+                self.line(depth, &text);
+            }
             Plan::Scan(scan) => {
                 let text = self.scan_text(scan, outer);
                 self.line(depth, &text);
@@ -242,6 +252,14 @@ impl Printer<'_> {
                 let groups = group.iter().map(|expr| expr_text(expr, &names));
                 let calls = calls.iter().map(|call| call_text(call, &names));
                 groups.chain(calls).collect()
+            }
+            Plan::Series(series) => {
+                vec![
+                    series
+                        .fields
+                        .first()
+                        .map_or_else(String::new, |f| f.name.to_string()),
+                ]
             }
             Plan::Values { fields, .. } | Plan::UnionAll { fields, .. } => {
                 fields.iter().map(|field| field.name.to_string()).collect()

@@ -3,7 +3,7 @@
 
 use tailwater_proto::Value;
 use tailwater_views::expr::{CompareOp, Literal};
-use tailwater_views::plan::{Access, JoinKind, JoinStrategy, KeyBounds, Scan};
+use tailwater_views::plan::{Access, JoinKind, JoinStrategy, KeyBounds, Scan, Series};
 use tailwater_views::{Expr, Plan};
 
 use super::Context;
@@ -34,6 +34,25 @@ fn number(count: usize) -> f64 {
     count as f64
 }
 
+/// Literal numbers tell how many rows there are; anything else is taken for a thousand.
+fn of_series(series: &Series) -> Estimate {
+    let literal = |expr: &Expr| match expr {
+        Expr::Literal(literal) => literal.0.as_int(),
+        _ => None,
+    };
+    let rows = match (
+        literal(&series.start),
+        literal(&series.stop),
+        literal(&series.step),
+    ) {
+        (Some(start), Some(stop), Some(step)) if step != 0 => {
+            ((stop as f64 - start as f64) / step as f64 + 1.0).max(0.0)
+        }
+        _ => 1_000.0,
+    };
+    Estimate { rows, work: 0.0 }
+}
+
 /// A guess at the plan as it stands.
 pub(super) fn estimate(plan: &Plan, cx: &Context<'_>) -> Estimate {
     match plan {
@@ -41,6 +60,7 @@ pub(super) fn estimate(plan: &Plan, cx: &Context<'_>) -> Estimate {
             rows: number(rows.len()),
             work: 0.0,
         },
+        Plan::Series(series) => of_series(series),
         Plan::Scan(scan) => of_scan(scan, cx),
         Plan::Filter { input, predicate } => {
             let input = estimate(input, cx);

@@ -39,6 +39,7 @@ pub(super) fn lookup(right: &Plan, equal: &[(Expr, Expr)], cx: &Context<'_>) -> 
         }
         Plan::Scan(scan) => lookup_scan(scan, Vec::new(), equal, cx),
         Plan::Values { .. }
+        | Plan::Series(_)
         | Plan::Join(_)
         | Plan::Aggregate { .. }
         | Plan::Distinct { .. }

@@ -113,6 +113,7 @@ pub(super) fn plan_paths(plan: Plan, wanted: &Wanted, cx: &Context<'_>) -> Plann
         }
         Plan::Join(join) if join.strategy == JoinStrategy::Hash => plan_join(*join, wanted, cx),
         other @ (Plan::Values { .. }
+        | Plan::Series(_)
         | Plan::Join(_)
         | Plan::Aggregate { .. }
         | Plan::Distinct { .. }

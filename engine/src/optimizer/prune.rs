@@ -81,6 +81,11 @@ fn prune(plan: Plan, needed: &BTreeSet<usize>, cx: &Context<'_>) -> Pruned {
                 places,
             }
         }
+        // Its one column costs nothing.
+        plan @ Plan::Series(_) => Pruned {
+            plan,
+            places: vec![Some(0)],
+        },
         Plan::Scan(scan) => {
             let places = places_of(needed, scan.columns.len());
             let plan = Plan::Scan(Scan {

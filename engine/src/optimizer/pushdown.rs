@@ -128,11 +128,13 @@ fn push(plan: Plan, mut pending: Pending) -> Plan {
             input: Box::new(push(*input, pending)),
             keys,
         },
-        other @ (Plan::Values { .. } | Plan::Scan(_) | Plan::Limit { .. } | Plan::Join(_)) => {
-            pending.apply(map_inputs(other, &mut |input| {
-                push(input, Pending::default())
-            }))
-        }
+        other @ (Plan::Values { .. }
+        | Plan::Series(_)
+        | Plan::Scan(_)
+        | Plan::Limit { .. }
+        | Plan::Join(_)) => pending.apply(map_inputs(other, &mut |input| {
+            push(input, Pending::default())
+        })),
     }
 }
 

@@ -7,7 +7,7 @@ use tailwater_views::{Expr, plan::SortKey};
 /// The plan with each direct input replaced through `map`.
 pub(super) fn map_inputs(plan: Plan, map: &mut dyn FnMut(Plan) -> Plan) -> Plan {
     match plan {
-        Plan::Values { .. } | Plan::Scan(_) => plan,
+        Plan::Values { .. } | Plan::Series(_) | Plan::Scan(_) => plan,
         Plan::Filter { input, predicate } => Plan::Filter {
             input: Box::new(map(*input)),
             predicate,
@@ -65,6 +65,11 @@ pub(super) fn for_each_expr_mut(plan: &mut Plan, visit: &mut dyn FnMut(&mut Expr
     match plan {
         Plan::Scan(_) | Plan::Distinct { .. } | Plan::UnionAll { .. } => {}
         Plan::Values { rows, .. } => rows.iter_mut().flatten().for_each(visit),
+        Plan::Series(series) => {
+            visit(&mut series.start);
+            visit(&mut series.stop);
+            visit(&mut series.step);
+        }
         Plan::Filter { predicate, .. } => visit(predicate),
         Plan::Project { exprs, .. } => exprs.iter_mut().for_each(visit),
         Plan::Join(join) => {
@@ -96,6 +101,7 @@ pub(super) fn width(plan: &Plan) -> usize {
         | Plan::Project { fields, .. }
         | Plan::Aggregate { fields, .. }
         | Plan::UnionAll { fields, .. } => fields.len(),
+        Plan::Series(series) => series.fields.len(),
         Plan::Scan(scan) => scan.columns.len(),
         Plan::Filter { input, .. }
         | Plan::Distinct { input }
@@ -112,6 +118,7 @@ pub(super) fn rename(plan: &mut Plan, to: &[Field]) {
         | Plan::Project { fields, .. }
         | Plan::Aggregate { fields, .. }
         | Plan::UnionAll { fields, .. } => fields.clone_from_slice(to),
+        Plan::Series(series) => series.fields.clone_from_slice(to),
         Plan::Scan(scan) => scan.fields.clone_from_slice(to),
         Plan::Filter { input, .. }
         | Plan::Distinct { input }

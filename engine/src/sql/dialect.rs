@@ -143,6 +143,7 @@ impl Dialect for TailwaterDialect {
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         match &parser.peek_token_ref().token {
             Token::LBrace => Some(parse_document(parser)),
+            Token::Minus => Some(parse_negative(parser)),
             Token::Question => Some(parse_question(parser).inspect(|expr| {
                 if let Expr::Value(value) = expr
                     && matches!(&value.value, Value::Placeholder(name) if name == "?")
@@ -191,6 +192,16 @@ impl Dialect for TailwaterDialect {
             _ => None,
         }
     }
+}
+
+/// `- operand`, which binds more tightly than every operator between two operands: `-3 ^ 2` is 9.
+fn parse_negative(parser: &mut Parser) -> Result<Expr, ParserError> {
+    parser.advance_token();
+    let operand = parser.parse_subexpr(BASE.prec_value(Precedence::AtTz))?;
+    Ok(Expr::UnaryOp {
+        op: UnaryOperator::Minus,
+        expr: Box::new(operand),
+    })
 }
 
 /// Whether the words from the `from`th token on are these.

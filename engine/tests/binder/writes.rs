@@ -211,7 +211,7 @@ SELECT *
 SELECT a FROM t LIMIT a
 SELECT a FROM t ORDER BY 2
 SELECT DISTINCT a FROM t ORDER BY b
-SELECT * FROM generate_series(1, 3)
+SELECT * FROM json_each('{}')
 SELECT a FROM t WHERE a IN (SELECT a, b FROM u)
         ",
         expect![[r#"
@@ -235,8 +235,8 @@ SELECT a FROM t WHERE a IN (SELECT a, b FROM u)
             ORDER BY position 2 is not in select list (42P10) at byte 25
             -- SELECT DISTINCT a FROM t ORDER BY b
             for SELECT DISTINCT, ORDER BY expressions must appear in select list (42P10) at byte 34
-            -- SELECT * FROM generate_series(1, 3)
-            the table function generate_series is not supported (0A000) at byte 14
+            -- SELECT * FROM json_each('{}')
+            the table function json_each is not supported (0A000) at byte 14
             -- SELECT a FROM t WHERE a IN (SELECT a, b FROM u)
             subquery must return only one column (42601) at byte 28
         "#]],

@@ -14,9 +14,11 @@ pub(crate) use self::arithmetic::{
     binary as arithmetic, division_by_zero, out_of_range, overflow, to_decimal, to_double,
     underflow,
 };
+pub(crate) use self::concat::joined;
 
 mod arithmetic;
 mod concat;
+
 mod eval;
 mod fold;
 mod like;

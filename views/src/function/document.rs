@@ -10,6 +10,7 @@ use super::Kind::{self, Any, Array, Element, Int4, Json, Text, TextArray};
 use super::string::counted;
 use crate::context::ExecContext;
 use crate::error::{Error, Result};
+use crate::expr;
 
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::new(
@@ -244,6 +245,7 @@ fn array_prepend(args: &[Value], _: &ExecContext) -> Result<Value> {
 fn array_cat(args: &[Value], _: &ExecContext) -> Result<Value> {
     match args {
         [Value::Null, other] | [other, Value::Null] => Ok(other.clone()),
+        [Value::Array(left), Value::Array(right)] => Ok(expr::joined(left, right)),
         [left, right] => match elements(right) {
             Some(right) => made(left, |left| {
                 left.iter().chain(right.iter()).cloned().collect()
@@ -320,7 +322,7 @@ fn object_keys(args: &[Value], _: &ExecContext) -> Result<Value> {
 }
 
 /// What JSON holds, its null as NULL.
-fn inside(value: &Value) -> &Value {
+pub(super) fn inside(value: &Value) -> &Value {
     match value.unwrap_json() {
         Value::Json(null) => null,
         other => other,

@@ -6,6 +6,7 @@ use tailwater_proto::Value;
 
 use super::Function;
 use super::Kind::{Any, Array, Bool, Json, Text, TextArray};
+use super::document::inside;
 use crate::cast::text_of;
 use crate::context::ExecContext;
 use crate::error::Result;
@@ -115,7 +116,7 @@ fn as_json(value: &Value) -> Value {
 
 /// JSON null is NULL as text.
 fn as_text(value: &Value) -> Value {
-    match value.unwrap_json() {
+    match inside(value) {
         Value::Null => Value::Null,
         Value::Text(text) => Value::Text(text.clone()),
         _ => Value::Text(text_of(&as_json(value))),
@@ -152,7 +153,7 @@ fn at_text(args: &[Value], _: &ExecContext) -> Result<Value> {
 
 /// Objects contain fields by name, arrays contain elements in any order, and everything contains what equals it.
 fn contains(whole: &Value, part: &Value) -> bool {
-    match (whole.unwrap_json(), part.unwrap_json()) {
+    match (inside(whole), inside(part)) {
         (Value::Document(whole), Value::Document(part)) => part
             .iter()
             .all(|(name, part)| whole.get(name).is_some_and(|whole| contains(whole, part))),
@@ -167,10 +168,10 @@ fn json_contains(args: &[Value], _: &ExecContext) -> Result<Value> {
     let [whole, part] = args else {
         return Ok(Value::Null);
     };
-    let truth = match (whole.unwrap_json(), part.unwrap_json()) {
+    let truth = match (inside(whole), inside(part)) {
         // An array may contain a value that is no array or object, as PostgreSQL has it, at its outermost level.
         (Value::Array(elements), part) if !matches!(part, Value::Array(_) | Value::Document(_)) => {
-            elements.iter().any(|element| element.unwrap_json() == part)
+            elements.iter().any(|element| inside(element) == part)
         }
         (whole, part) => contains(whole, part),
     };

@@ -107,6 +107,30 @@ enum Piece<'f> {
     Copied(&'f str),
 }
 
+/// Text up to the closing quote, in pieces without the backslashes that quote the character behind each, and what is
+/// left after it.
+pub(super) fn quoted(text: &str) -> (Vec<&str>, &str) {
+    let mut pieces = Vec::new();
+    let (mut start, mut escaped) = (0, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '"' => {
+                pieces.push(text.get(start..at).unwrap_or(""));
+                return (pieces, text.get(at + 1..).unwrap_or(""));
+            }
+            '\\' => {
+                pieces.push(text.get(start..at).unwrap_or(""));
+                start = at + 1;
+                escaped = true;
+            }
+            _ => {}
+        }
+    }
+    pieces.push(text.get(start..).unwrap_or(""));
+    (pieces, "")
+}
+
 /// The pieces of a format, in order.
 fn pieces(format: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
@@ -122,9 +146,17 @@ fn pieces(format: &str) -> Vec<Piece<'_>> {
             continue;
         }
         if let Some(quoted) = rest.strip_prefix('"') {
-            let (text, after) = quoted.split_once('"').unwrap_or((quoted, ""));
-            pieces.push(Piece::Copied(text));
+            let (texts, after) = super::to_char::quoted(quoted);
+            for text in texts {
+                pieces.push(Piece::Copied(text));
+            }
             rest = after;
+            continue;
+        }
+        // Outside of quotes a backslash means something before a quote only.
+        if rest.starts_with("\\\"") {
+            pieces.push(Piece::Copied("\""));
+            rest = rest.get(2..).unwrap_or("");
             continue;
         }
         // Patterns of digits may be written in any case, names show theirs.

@@ -70,9 +70,17 @@ fn parse(format: &str) -> Result<Format<'_>> {
             continue;
         }
         if let Some(quoted) = rest.strip_prefix('"') {
-            let (text, after) = quoted.split_once('"').unwrap_or((quoted, ""));
-            elements.push(Element::Copied(text));
+            let (texts, after) = super::to_char::quoted(quoted);
+            for text in texts {
+                elements.push(Element::Copied(text));
+            }
             rest = after;
+            continue;
+        }
+        // Outside of quotes a backslash means something before a quote only.
+        if rest.starts_with("\\\"") {
+            elements.push(Element::Copied("\""));
+            rest = rest.get(2..).unwrap_or("");
             continue;
         }
         if ["EEEE", "RN", "rn", "V"]

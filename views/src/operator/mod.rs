@@ -16,6 +16,7 @@ pub(crate) mod join;
 pub(crate) mod limit;
 pub(crate) mod project;
 pub mod scan;
+pub(crate) mod series;
 pub(crate) mod sort;
 pub(crate) mod union;
 pub(crate) mod values;

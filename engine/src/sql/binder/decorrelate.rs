@@ -84,7 +84,11 @@ pub(super) fn pull(plan: Plan, existence: bool) -> Option<Pulled> {
             pull(*input, existence)
         }
         Plan::Join(join) => pull_join(*join, existence),
-        Plan::Values { .. } | Plan::Scan(_) | Plan::Limit { .. } | Plan::UnionAll { .. } => None,
+        Plan::Values { .. }
+        | Plan::Series(_)
+        | Plan::Scan(_)
+        | Plan::Limit { .. }
+        | Plan::UnionAll { .. } => None,
     }
 }
 
@@ -256,7 +260,7 @@ pub(super) fn put_outer_rows(plan: &mut Plan, outer: &Plan, domain: &[Expr]) {
                 }),
             };
         }
-        Plan::Scan(_) | Plan::Values { .. } => {}
+        Plan::Scan(_) | Plan::Values { .. } | Plan::Series(_) => {}
         Plan::Filter { input, .. }
         | Plan::Project { input, .. }
         | Plan::Aggregate { input, .. }
@@ -486,7 +490,7 @@ pub(super) fn at_most_one_row(plan: &Plan) -> bool {
         | Plan::Sort { input, .. }
         | Plan::Limit { input, .. } => at_most_one_row(input),
         Plan::Join(join) => at_most_one_row(&join.left) && at_most_one_row(&join.right),
-        Plan::Scan(_) | Plan::UnionAll { .. } => false,
+        Plan::Series(_) | Plan::Scan(_) | Plan::UnionAll { .. } => false,
     }
 }
 
@@ -502,6 +506,7 @@ pub(super) fn exactly_one_row(plan: &Plan) -> bool {
         | Plan::Limit { .. }
         | Plan::Join(_)
         | Plan::Scan(_)
+        | Plan::Series(_)
         | Plan::UnionAll { .. } => false,
     }
 }
@@ -529,6 +534,9 @@ fn to_outer(mut expr: Expr) -> Expr {
 pub(super) fn reads_outer(plan: &Plan) -> bool {
     let own = match plan {
         Plan::Values { rows, .. } => rows.iter().flatten().any(has_outer),
+        Plan::Series(series) => [&series.start, &series.stop, &series.step]
+            .into_iter()
+            .any(has_outer),
         Plan::Scan(_) | Plan::Distinct { .. } | Plan::UnionAll { .. } => false,
         Plan::Filter { predicate, .. } => has_outer(predicate),
         Plan::Project { exprs, .. } => exprs.iter().any(has_outer),

@@ -96,9 +96,19 @@ impl Binder<'_> {
             }
             TableFactor::Table {
                 name,
+                alias,
+                args: Some(args),
+                with_ordinality: false,
+                ..
+            } => {
+                let source = self.table_function(name, &args.args, alias.as_ref())?;
+                self.aliased(source, alias.as_ref())
+            }
+            TableFactor::Table {
+                name,
                 args: Some(_),
                 ..
-            } => Err(self.unsupported(format!("the table function {name}"), name.span())),
+            } => Err(self.unsupported(format!("{name} WITH ORDINALITY"), name.span())),
             TableFactor::Derived {
                 lateral: false,
                 subquery,

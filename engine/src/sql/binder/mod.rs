@@ -25,6 +25,7 @@ mod scope;
 mod select;
 mod set_operation;
 mod subquery;
+mod table_function;
 mod typed;
 pub mod types;
 

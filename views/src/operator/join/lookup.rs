@@ -51,6 +51,7 @@ impl LookupJoin {
                     plan = input;
                 }
                 Plan::Values { .. }
+                | Plan::Series(_)
                 | Plan::Join(_)
                 | Plan::Aggregate { .. }
                 | Plan::Distinct { .. }
