@@ -77,6 +77,69 @@ fn json_arrows_bring_json() {
 }
 
 #[test]
+fn json_is_edited() {
+    let doc = r#"'{"a": {"b": [1, 2]}, "n": null}'::jsonb"#;
+    hold(
+        "CREATE TABLE t (a INT)",
+        &[
+            (
+                &format!("SELECT jsonb_set({doc}, '{{a,b,0}}', '9')"),
+                r#"{"a": {"b": [9, 2]}, "n": null}"#,
+            ),
+            (
+                &format!("SELECT jsonb_set({doc}, '{{a,c}}', '9')"),
+                r#"{"a": {"b": [1, 2], "c": 9}, "n": null}"#,
+            ),
+            (
+                &format!("SELECT jsonb_set({doc}, '{{a,c}}', '9', false) = {doc}"),
+                "t",
+            ),
+            (
+                &format!("SELECT jsonb_set({doc}, '{{x,c}}', '9') = {doc}"),
+                "t",
+            ),
+            (
+                &format!("SELECT jsonb_set({doc}, '{{a,b,x}}', '9')"),
+                "22P02",
+            ),
+            ("SELECT jsonb_set('1', '{a}', '2')", "22023"),
+            (
+                "SELECT jsonb_set('[1, 2]', '{-9}', '0'), jsonb_set('[1, 2]', '{9}', '3')",
+                "[0, 1, 2]|[1, 2, 3]",
+            ),
+            (
+                "SELECT jsonb_insert('[1, 2]', '{0}', '0', true)",
+                "[1, 0, 2]",
+            ),
+            ("SELECT jsonb_insert('{\"a\": 1}', '{a}', '0')", "22023"),
+            (
+                &format!("SELECT {doc} #- '{{a,b,-1}}'"),
+                r#"{"a": {"b": [1]}, "n": null}"#,
+            ),
+            (
+                &format!("SELECT {doc} - 'a', {doc} - ARRAY['a', 'n']"),
+                r#"{"n": null}|{}"#,
+            ),
+            (
+                "SELECT '[\"a\", 1]'::jsonb - 'a', '[1, 2, 3]'::jsonb - 1, '[1]'::jsonb - 5",
+                "[1]|[1, 3]|[1]",
+            ),
+            ("SELECT '{}'::jsonb - 1", "22023"),
+            (
+                &format!("SELECT jsonb_strip_nulls({doc})"),
+                r#"{"a": {"b": [1, 2]}}"#,
+            ),
+            (
+                &format!(
+                    "SELECT jsonb_exists({doc}, 'n'), jsonb_exists_all({doc}, ARRAY['a', 'z'])"
+                ),
+                "t|f",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn arrays_join_by_their_dimensions() {
     hold(
         "CREATE TABLE t (a INT)",

@@ -60,6 +60,18 @@ pub(super) static FUNCTIONS: &[Function] = &[
         json_contains,
     ),
     Function::new(
+        337,
+        &["jsonb_contained", "json_contained"],
+        &[Json, Json],
+        Bool,
+        "Whether the second JSON value has everything the first one has; the operator <@.",
+        ("jsonb_contained('1', '[1, 2]')", "true"),
+        |args, cx| match args {
+            [part, whole] => json_contains(&[whole.clone(), part.clone()], cx),
+            _ => Ok(Value::Null),
+        },
+    ),
+    Function::new(
         335,
         &["arraycontains", "array_has_all"],
         &[Array, Array],

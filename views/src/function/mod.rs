@@ -17,6 +17,7 @@ pub use self::resolve::{ResolveError, ResolvedCall, resolve, signature};
 
 mod conditional;
 mod document;
+mod json_edit;
 mod json_operator;
 mod kind;
 mod math;
@@ -45,6 +46,7 @@ static FAMILIES: &[&[Function]] = &[
     to_char::FUNCTIONS,
     document::FUNCTIONS,
     json_operator::FUNCTIONS,
+    json_edit::FUNCTIONS,
     conditional::FUNCTIONS,
     system::FUNCTIONS,
 ];

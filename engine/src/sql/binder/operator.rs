@@ -98,6 +98,9 @@ impl Binder<'_> {
         if let Some(op) = comparison(op) {
             return self.compare(left, op, right, span);
         }
+        if matches!((op, &left.ty), (Op::Minus, SqlType::Json)) {
+            return self.call("jsonb_delete", vec![left, right], span);
+        }
         if let Some(op) = arithmetic(op) {
             return self.arithmetic(left, op, right, span);
         }
@@ -122,6 +125,7 @@ impl Binder<'_> {
             Op::PGNotLikeMatch => self.like_typed(left, right, None, false, true, span),
             Op::PGNotILikeMatch => self.like_typed(left, right, None, true, true, span),
             Op::HashArrow => self.call("json_at", vec![left, right], span),
+            Op::HashMinus => self.call("jsonb_delete_path", vec![left, right], span),
             Op::HashLongArrow => self.call("json_at_text", vec![left, right], span),
             Op::AtArrow => self.containment(left, right, span),
             Op::ArrowAt => self.containment(right, left, span),
