@@ -83,7 +83,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         Bool,
         "Whether the object has the field, the array the text, or the value is the text.",
         ("jsonb_exists('{\"a\": null}', 'a')", "true"),
-        |args, _| Ok(exists(args, |names, has| names.iter().all(has))),
+        exists_all,
     ),
     Function::new(
         348,
@@ -92,7 +92,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         Bool,
         "Whether jsonb_exists holds for any of the texts.",
         ("jsonb_exists_any('{\"a\": 1}', ARRAY['a', 'b'])", "true"),
-        |args, _| Ok(exists(args, |names, has| names.iter().any(has))),
+        exists_any,
     ),
     Function::new(
         349,
@@ -101,7 +101,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         Bool,
         "Whether jsonb_exists holds for all of the texts.",
         ("jsonb_exists_all('{\"a\": 1}', ARRAY['a', 'b'])", "false"),
-        |args, _| Ok(exists(args, |names, has| names.iter().all(has))),
+        exists_all,
     ),
 ];
 
@@ -327,17 +327,26 @@ fn delete_place(args: &[Value], _: &ExecContext) -> Result<Value> {
     }
 }
 
-fn exists(args: &[Value], decide: fn(&[&str], &mut dyn FnMut(&&str) -> bool) -> bool) -> Value {
-    let [target, names] = args else {
-        return Value::Null;
-    };
-    let target = inside(target);
-    let has = &mut |name: &&str| match target {
+fn has(target: &Value, name: &str) -> bool {
+    match inside(target) {
         Value::Document(document) => document.get(name).is_some(),
         Value::Array(elements) => elements
             .iter()
-            .any(|element| element.as_text() == Some(*name)),
-        other => other.as_text() == Some(*name),
-    };
-    Value::Bool(decide(&names_of(names), has))
+            .any(|element| element.as_text() == Some(name)),
+        other => other.as_text() == Some(name),
+    }
+}
+
+fn exists_all(args: &[Value], _: &ExecContext) -> Result<Value> {
+    Ok(match args {
+        [target, names] => Value::Bool(names_of(names).iter().all(|name| has(target, name))),
+        _ => Value::Null,
+    })
+}
+
+fn exists_any(args: &[Value], _: &ExecContext) -> Result<Value> {
+    Ok(match args {
+        [target, names] => Value::Bool(names_of(names).iter().any(|name| has(target, name))),
+        _ => Value::Null,
+    })
 }
