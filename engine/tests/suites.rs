@@ -33,6 +33,8 @@ use text::Format;
 
 /// Files run side by side.
 const LANES: usize = 2;
+/// How often views are compared with their queries in all suites.
+const VIEWS_CHECKED_MIN: usize = 1_000;
 /// Threads have the stack of a spawned thread, so that a deep statement shows here.
 const STACK_BYTES: usize = 2 << 20;
 
@@ -135,7 +137,7 @@ fn suites_pass_as_they_did() {
         entry.1 += start.elapsed();
     });
     println!("suites ran in {:?}", start.elapsed());
-    let mut problems = Vec::new();
+    let (mut problems, mut views_checked) = (Vec::new(), 0);
     for suite in chosen {
         let (tally, took) = tallies.lock().remove(suite.name).unwrap_or_default();
         let causes_max = if only.is_some() { 150 } else { 8 };
@@ -150,7 +152,13 @@ fn suites_pass_as_they_did() {
             ));
         }
         problems.extend(tally.broken);
+        views_checked += tally.views_checked;
     }
+    // Without a comparison none could fail.
+    assert!(
+        only.is_some() || views_checked >= VIEWS_CHECKED_MIN,
+        "{views_checked}"
+    );
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
