@@ -3,6 +3,7 @@
 //! A checkpoint is one step; who takes it (a thread of the database, a test, a statement) is not its business. It
 //! never holds up commits or reads.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -30,9 +31,16 @@ struct State {
 pub(crate) struct Checkpointer {
     state: Mutex<State>,
     changed: Condvar,
+    /// The last checkpoint was not begun: the disk was too full for it.
+    starved: AtomicBool,
 }
 
 impl Checkpointer {
+    /// Whether the last checkpoint was not begun since the disk was too full.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.starved.load(Ordering::Acquire)
+    }
+
     /// Asks for a checkpoint soon.
     pub(crate) fn request(&self) {
         let mut state = self.state.lock();
@@ -129,14 +137,46 @@ impl Engine {
     /// # Errors
     /// I/O and a full disk; the log still has everything then.
     pub(crate) fn checkpoint(&self) -> Result<CheckpointReport> {
+        self.ensure_room()?;
         let durable = self.wal.durable_lsn();
         let meta = crate::recovery::meta(self);
         let report = self.store.checkpoint(durable, &meta)?;
         self.wal
             .release(self.store.applied_lsn())
-            .map_err(|error| {
-                Error::new(ErrorKind::Io, sqlstate::IO_ERROR, error.to_string()).because(error)
-            })?;
+            .map_err(log_failed)?;
         Ok(report)
     }
+
+    /// Does not begin a checkpoint that may fill the disk: the storage file would take nothing more until it is opened
+    /// again. If need be the log's spare files make way, for a checkpoint is what lets its old segments go.
+    fn ensure_room(&self) -> Result<()> {
+        let path = self.store.path();
+        let needed = self.store.checkpoint_bytes();
+        let free = || self.vfs.free_bytes(path).ok().flatten();
+        let mut left = free();
+        if left.is_some_and(|left| left < needed) {
+            self.wal.yield_spares().map_err(log_failed)?;
+            left = free();
+        }
+        let starved = left.filter(|left| *left < needed);
+        self.checkpointer
+            .starved
+            .store(starved.is_some(), Ordering::Release);
+        let Some(left) = starved else {
+            return Ok(());
+        };
+        Err(Error::new(
+            ErrorKind::Io,
+            sqlstate::DISK_FULL,
+            format!("the disk has {left} bytes left, the checkpoint may need {needed}"),
+        )
+        .on(path.display().to_string())
+        .with_hint(
+            "free some space; the log has everything, and the next checkpoint comes by itself",
+        ))
+    }
+}
+
+fn log_failed(error: tailwater_wal::Error) -> Error {
+    Error::new(ErrorKind::Io, sqlstate::IO_ERROR, error.to_string()).because(error)
 }

@@ -82,6 +82,10 @@ impl Engine {
         maintenance::step_views(&catalog, &created, &before, &mut writes, &cx)?;
         let commit_time_us = self.clock.now_us().max(sequencer.commit_time_us);
         let record = encode(&writes, commit_time_us, &principal)?;
+        // The last thing that can go wrong: after it the log has what it needs.
+        self.wal
+            .ensure_room(record.len())
+            .map_err(|error| log_refused(&error))?;
 
         let lsn = sequencer.tip.next();
         drop(before);
@@ -177,10 +181,18 @@ impl Engine {
             return Ok(());
         }
         self.checkpointer.request();
-        let waited = self.checkpointer.wait_until(|| !self.store.is_full());
+        let (store, checkpointer) = (&self.store, &self.checkpointer);
+        let waited = checkpointer.wait_until(|| !store.is_full() || checkpointer.is_starved());
         self.admission_waits.fetch_add(1, Ordering::Relaxed);
-        if waited {
+        if !store.is_full() {
             Ok(())
+        } else if waited {
+            Err(Error::new(
+                ErrorKind::Io,
+                sqlstate::DISK_FULL,
+                "the disk has no room for a checkpoint, and memory none for more changes without one",
+            )
+            .with_hint("free some space and run it again; reads go on, and nothing needs to be reopened"))
         } else {
             Err(Error::new(
                 ErrorKind::Stopped,
@@ -192,6 +204,38 @@ impl Engine {
             ))
         }
     }
+}
+
+/// The log could not make room for a commit, of which nothing is left then.
+fn log_refused(error: &tailwater_wal::Error) -> Error {
+    let full = match error {
+        tailwater_wal::Error::Io(failure) => is_disk_full(failure.source.kind()),
+        _ => false,
+    };
+    if full {
+        return Error::new(
+            ErrorKind::Io,
+            sqlstate::DISK_FULL,
+            format!("the disk is full, nothing of the commit was written: {error}"),
+        )
+        .with_hint(
+            "free some space and run it again; reads go on, and nothing needs to be reopened",
+        );
+    }
+    Error::new(
+        ErrorKind::Io,
+        sqlstate::IO_ERROR,
+        format!("the log could not be made longer, nothing of the commit was written: {error}"),
+    )
+    .with_hint("look at the disk and run it again; reads go on")
+}
+
+/// Whether the system says that there is no room.
+pub(crate) fn is_disk_full(kind: std::io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// The bytes of a commit: log record, feed frame, unit of replication.

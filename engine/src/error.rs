@@ -365,7 +365,13 @@ impl From<tailwater_views::Error> for Error {
             Views::Stopped { sqlstate, message } => {
                 Self::new(ErrorKind::Stopped, sqlstate, message)
             }
-            Views::Storage { sqlstate, message } => Self::new(ErrorKind::Io, sqlstate, message),
+            Views::Storage { sqlstate, message } => {
+                let kind = match sqlstate {
+                    sqlstate::SERIALIZATION_FAILURE => ErrorKind::Conflict,
+                    _ => ErrorKind::Io,
+                };
+                Self::new(kind, sqlstate, message)
+            }
             Views::Corrupted { message } => Self::corrupted(message),
             other => Self::new(ErrorKind::Statement, other.sqlstate(), other.to_string()),
         }

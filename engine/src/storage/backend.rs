@@ -20,11 +20,20 @@ const FLAG_UNCLEAN: u8 = 2;
 #[derive(Debug)]
 pub(super) struct WriterBackend {
     file: Arc<dyn VfsFile>,
+    /// Raised by the first failure, after which redb answers everything with an error.
+    failed: Arc<AtomicBool>,
 }
 
 impl WriterBackend {
-    pub(super) fn new(file: Arc<dyn VfsFile>) -> Self {
-        Self { file }
+    pub(super) fn new(file: Arc<dyn VfsFile>, failed: Arc<AtomicBool>) -> Self {
+        Self { file, failed }
+    }
+
+    fn note<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        if done.is_err() {
+            self.failed.store(true, Ordering::Release);
+        }
+        done
     }
 }
 
@@ -38,15 +47,15 @@ impl redb::StorageBackend for WriterBackend {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
+        self.note(self.file.set_len(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.note(self.file.sync_data())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(data, offset)
+        self.note(self.file.write_all_at(data, offset))
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use redb::{Database, Durability, ReadableTable, WriteTransaction};
 use tailwater_proto::{Key, Lsn, StorageId};
@@ -19,7 +20,7 @@ use super::error::{Result, StorageError};
 use super::generation::{Generation, Root};
 use super::history::History;
 use super::scan::{Layer, MemCursor, Merge};
-use super::store::{File, Store, in_file};
+use super::store::{File, Store, Writer, in_file};
 
 /// What a checkpoint did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,14 +48,15 @@ impl Store {
     /// Waits for another checkpoint under way; holds nobody else up. Does nothing if there is nothing new.
     ///
     /// # Errors
-    /// I/O or damage: the layers stay as they were and nothing is lost, but redb may want a reopen.
+    /// I/O or damage: the layers stay as they were and nothing is lost. The file is opened anew then, which whoever is
+    /// reading from it at that moment meets as `CheckpointMoved`.
     /// `ReservedName` if `meta` uses a name of the storage's own; `ReadOnly` on an attached store.
     pub(crate) fn checkpoint(
         &self,
         durable: Lsn,
         meta: &[(&str, Vec<u8>)],
     ) -> Result<CheckpointReport> {
-        let File::Writer(database) = &self.file else {
+        let File::Writer(writer) = &self.file else {
             return Err(StorageError::ReadOnly);
         };
         if let Some((name, _)) = meta
@@ -64,6 +66,9 @@ impl Store {
             return Err(StorageError::ReservedName((*name).to_owned()));
         }
         let _one_at_a_time = self.checkpointing.lock();
+        if self.is_broken.load(Ordering::Acquire) {
+            self.reopen(writer)?;
+        }
         let limit = durable.min(self.live.visible());
         self.freeze(limit);
         let root = self.root();
@@ -95,13 +100,47 @@ impl Store {
             applied,
             gone: &gone,
         };
-        commit(database, |transaction| {
-            drain.write(transaction, &mut report)?;
-            write_meta(transaction, applied, meta)
-        })
-        .map_err(|error| in_file(error, &self.path))?;
+        let committed = writer.with(|handle| {
+            commit(&handle.database, |transaction| {
+                drain.write(transaction, &mut report)?;
+                write_meta(transaction, applied, meta)
+            })
+        });
+        if let Err(error) = committed {
+            if error.breaks_file() {
+                self.is_broken.store(true, Ordering::Release);
+                // If it does not work now, the next checkpoint tries again.
+                let _ = self.reopen(writer);
+            }
+            return Err(in_file(error, &self.path));
+        }
         self.publish(applied, &ready, pending, &gone)?;
         Ok(report)
+    }
+
+    /// Reads and writes through a new handle of the file, since the old one is of no use after an error.
+    fn reopen(&self, writer: &Writer) -> Result<()> {
+        writer.reopen()?;
+        let base = Arc::new(self.file.base()?);
+        // The failed checkpoint may have come as far as the file.
+        let (held, frozen): (Vec<_>, Vec<_>) = {
+            let frozen = self.root().frozen.clone();
+            let held = |generation: &Arc<Generation>| generation.last() <= base.applied();
+            frozen.into_iter().partition(held)
+        };
+        let mut history = History::clone(&self.root().history);
+        for generation in held.iter().rev() {
+            history = history.with(generation, self.settings.history_bytes_max);
+        }
+        let history = Arc::new(history);
+        self.replace_root(|root| Root {
+            active: Arc::clone(&root.active),
+            frozen,
+            base,
+            history,
+        });
+        self.is_broken.store(false, Ordering::Release);
+        Ok(())
     }
 
     /// Ends the active generation, so that later commits go to a new one; not while an earlier one still

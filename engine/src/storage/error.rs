@@ -60,7 +60,8 @@ pub(crate) enum StorageError {
         /// The last commit applied.
         tip: Lsn,
     },
-    /// Another process wrote a checkpoint since this reader attached.
+    /// What was being read is not there any more: another process wrote a checkpoint, or the file had to be opened anew
+    /// after an error of the disk. A new snapshot reads on.
     CheckpointMoved,
     /// A store opened for reading was asked to write.
     ReadOnly,
@@ -102,6 +103,11 @@ impl StorageError {
             }
         }
         self
+    }
+
+    /// Whether the handle of the file is of no use after it.
+    pub(super) const fn breaks_file(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::NeedsReopen)
     }
 
     /// The SQLSTATE a client sees.
@@ -169,7 +175,8 @@ impl fmt::Display for StorageError {
                 write!(f, "the state at LSN {lsn} is not there yet (last: {tip})")
             }
             Self::CheckpointMoved => f.write_str(
-                "another process wrote a checkpoint since this reader attached; attach again",
+                "the storage file was replaced while it was read: by a checkpoint of another process, or after an error of \
+                 the disk; read again",
             ),
             Self::ReadOnly => f.write_str("the store was opened for reading only"),
             Self::ReservedName(name) => {

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 use parking_lot::{Mutex, RwLock};
 use redb::{Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadableDatabase};
 use tailwater_proto::{Key, Lsn, StorageId};
-use tailwater_wal::vfs::{OpenMode, Vfs};
+use tailwater_wal::vfs::{OpenMode, Vfs, VfsFile};
 
 use super::backend::{ReaderBackend, WriterBackend};
 use super::base::{Base, guarded};
@@ -27,6 +27,13 @@ use super::snapshot::Snapshot;
 
 /// Rows merged under one latch, so that readers of the same storage get their turn.
 const LATCH_ROWS: usize = 512;
+
+/// Bytes of a page of the storage file.
+const PAGE_BYTES: u64 = 4096;
+/// The file is made longer by its own length, up to about this; where that leaves holes no space is taken.
+const GROWTH_BYTES_MAX: u64 = 64 << 20;
+/// What a checkpoint of nothing may need.
+const CHECKPOINT_BYTES_MIN: u64 = 256 << 10;
 
 /// One change of a commit: storage, key, new value or `None` for "deleted".
 pub(crate) type Write = (StorageId, Key, Option<Arc<[u8]>>);
@@ -77,7 +84,7 @@ pub(crate) struct StoreStats {
 
 /// The open storage file.
 pub(super) enum File {
-    Writer(Database),
+    Writer(Writer),
     Reader(ReadOnlyDatabase, Arc<AtomicBool>),
 }
 
@@ -85,7 +92,10 @@ impl File {
     /// What the last checkpoint left.
     pub(super) fn base(&self) -> Result<Base> {
         match self {
-            Self::Writer(database) => Base::new(guarded(|| database.begin_read())?, None),
+            Self::Writer(writer) => writer.with(|handle| {
+                let transaction = guarded(|| handle.database.begin_read())?;
+                Base::new(transaction, Some(Arc::clone(&handle.failed)))
+            }),
             Self::Reader(database, moved) => {
                 let base = guarded(|| database.begin_read())
                     .and_then(|transaction| Base::new(transaction, Some(Arc::clone(moved))));
@@ -95,6 +105,72 @@ impl File {
                 })
             }
         }
+    }
+}
+
+/// The storage file as its only writer has it open.
+pub(super) struct Writer {
+    file: Arc<dyn VfsFile>,
+    cache_bytes: usize,
+    /// `None` after it could not be opened again.
+    handle: Mutex<Option<Handle>>,
+}
+
+/// redb's handle of the file.
+pub(super) struct Handle {
+    pub(super) database: Database,
+    /// A write or sync failed: redb refuses everything from then on.
+    failed: Arc<AtomicBool>,
+}
+
+impl Writer {
+    fn open(
+        file: Arc<dyn VfsFile>,
+        cache_bytes: usize,
+        repaired: &Arc<AtomicBool>,
+    ) -> Result<Self> {
+        let handle = Handle::open(&file, cache_bytes, repaired)?;
+        Ok(Self {
+            file,
+            cache_bytes,
+            handle: Mutex::new(Some(handle)),
+        })
+    }
+
+    pub(super) fn with<T>(&self, work: impl FnOnce(&Handle) -> Result<T>) -> Result<T> {
+        match &*self.handle.lock() {
+            Some(handle) => work(handle),
+            None => Err(StorageError::NeedsReopen),
+        }
+    }
+
+    /// Opens the file anew after a failed read or write, from which redb does not recover by itself. What still reads
+    /// through the old handle is refused with `CheckpointMoved`.
+    pub(super) fn reopen(&self) -> Result<()> {
+        let mut handle = self.handle.lock();
+        // Two handles must never be there at once.
+        if let Some(old) = handle.take() {
+            old.failed.store(true, Ordering::Release);
+        }
+        *handle = Some(Handle::open(&self.file, self.cache_bytes, &Arc::default())?);
+        Ok(())
+    }
+}
+
+impl Handle {
+    fn open(
+        file: &Arc<dyn VfsFile>,
+        cache_bytes: usize,
+        repaired: &Arc<AtomicBool>,
+    ) -> Result<Self> {
+        let failed = Arc::new(AtomicBool::new(false));
+        let backend = WriterBackend::new(Arc::clone(file), Arc::clone(&failed));
+        let mut builder = Builder::new();
+        builder.set_cache_size(cache_bytes);
+        let repairing = Arc::clone(repaired);
+        builder.set_repair_callback(move |_| repairing.store(true, Ordering::Relaxed));
+        let database = guarded(|| builder.create_with_backend(backend))?;
+        Ok(Self { database, failed })
     }
 }
 
@@ -113,6 +189,8 @@ pub(crate) struct Store {
     pub(super) settings: StoreSettings,
     pub(super) path: PathBuf,
     repaired: bool,
+    /// A write failed, and the file could not be opened anew yet.
+    pub(super) is_broken: AtomicBool,
     pub(super) file: File,
 }
 
@@ -124,17 +202,12 @@ impl Store {
     pub(crate) fn open(vfs: Arc<dyn Vfs>, path: &Path, settings: StoreSettings) -> Result<Self> {
         let repaired = Arc::new(AtomicBool::new(false));
         let open = || {
-            let mut builder = Builder::new();
-            builder.set_cache_size(settings.cache_bytes);
-            let repairing = Arc::clone(&repaired);
-            builder.set_repair_callback(move |_| repairing.store(true, Ordering::Relaxed));
-            let database = if vfs.exists(path).map_err(io)? {
-                let file = vfs.open(path, OpenMode::ReadWrite).map_err(io)?;
-                guarded(|| builder.create_with_backend(WriterBackend::new(file)))?
-            } else {
-                create(&*vfs, path, &builder)?
-            };
-            let mut store = Self::with_file(File::Writer(database), path, settings)?;
+            if !vfs.exists(path).map_err(io)? {
+                create(&*vfs, path)?;
+            }
+            let file = vfs.open(path, OpenMode::ReadWrite).map_err(io)?;
+            let writer = Writer::open(file, settings.cache_bytes, &repaired)?;
+            let mut store = Self::with_file(File::Writer(writer), path, settings)?;
             store.repaired = repaired.load(Ordering::Relaxed);
             Ok(store)
         };
@@ -190,8 +263,37 @@ impl Store {
             settings,
             path: path.to_owned(),
             repaired: false,
+            is_broken: AtomicBool::new(false),
             file,
         })
+    }
+
+    /// The storage file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many bytes the next checkpoint may need on the disk, at most, about: new pages for all rows, a copy of each
+    /// page that a changed key may be in, and what the file grows by in one step.
+    #[must_use]
+    pub fn checkpoint_bytes(&self) -> u64 {
+        let root = self.root();
+        let keys: u64 = root
+            .generations()
+            .flat_map(|generation| generation.tables())
+            .map(|(_, table)| table.keys())
+            .sum();
+        if keys == 0 && self.dropped.lock().is_empty() {
+            return 0;
+        }
+        let file = match &self.file {
+            File::Writer(writer) => writer.file.len().unwrap_or(0),
+            File::Reader(..) => 0,
+        };
+        let rows = self.unwritten_bytes() as u64;
+        let copied = keys.saturating_mul(PAGE_BYTES).min(file);
+        rows.saturating_mul(2) + copied + file.min(GROWTH_BYTES_MAX) + CHECKPOINT_BYTES_MIN
     }
 
     /// Closes the storage file; snapshots still alive answer `Closed` from then on. Dropping the store does
@@ -206,7 +308,10 @@ impl Store {
         } = self;
         drop(root);
         match file {
-            File::Writer(database) => guarded(|| database.close()),
+            File::Writer(writer) => match writer.handle.into_inner() {
+                Some(handle) => guarded(|| handle.database.close()),
+                None => Ok(()),
+            },
             File::Reader(database, _) => guarded(|| database.close()),
         }
         .map_err(|error| in_file(error, &path))
@@ -403,7 +508,7 @@ impl fmt::Debug for Store {
 }
 
 /// Makes a storage file under another name first, so that a crash leaves a whole one or none.
-fn create(vfs: &dyn Vfs, path: &Path, builder: &Builder) -> Result<Database> {
+fn create(vfs: &dyn Vfs, path: &Path) -> Result<()> {
     let mut name = OsString::from(path);
     name.push(".new");
     let new = PathBuf::from(name);
@@ -411,13 +516,15 @@ fn create(vfs: &dyn Vfs, path: &Path, builder: &Builder) -> Result<Database> {
         vfs.remove(&new).map_err(io)?;
     }
     let file = vfs.open(&new, OpenMode::CreateNew).map_err(io)?;
-    let database = guarded(|| builder.create_with_backend(WriterBackend::new(file)))?;
+    let database =
+        guarded(|| Builder::new().create_with_backend(WriterBackend::new(file, Arc::default())))?;
     checkpoint::format(&database)?;
+    guarded(|| database.close())?;
     vfs.rename(&new, path).map_err(io)?;
     if let Some(dir) = path.parent() {
         vfs.sync_dir(dir).map_err(io)?;
     }
-    Ok(database)
+    Ok(())
 }
 
 fn io(source: std::io::Error) -> StorageError {

@@ -186,7 +186,7 @@ fn tick(log: &Log, seen: &mut Lsn) -> Result<()> {
 
 fn run_preparer(log: &Log) {
     while log.signals.wait_for_prepare() {
-        // A full disk shows when the segment is needed; `Wal::headroom_bytes` tells before.
+        // A full disk shows when the segment is needed: `Wal::ensure_room` tells before anything is appended.
         _ = log.pool.prepare(|| log.durable_lsn());
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::format::{FRAMES_AT, FrameHeader, FrameKind, seal};
+use super::format::{BLOCK_BYTES, FRAMES_AT, FrameHeader, FrameKind, seal};
 use super::pool::now_unix_ms;
 use super::segment::Segment;
 use super::writer::{Batch, Intent, Log};
@@ -49,7 +49,7 @@ impl Output {
         intent: Intent,
     ) -> Result<(), Arc<Failure>> {
         let durable = log.durable_lsn();
-        if intent == Intent::Confirm {
+        if intent == Intent::Confirm && self.has_room_for_noop(log, batch) {
             let noop = FrameHeader {
                 len: 0,
                 payload_crc: crate::checksum(&[]),
@@ -76,6 +76,7 @@ impl Output {
                 self.active.publish_end(end);
             }
             self.offset = end;
+            log.room.store(self.bytes_left(), Ordering::Release);
         }
         log.written.store(batch.last.0, Ordering::Release);
         if sync {
@@ -91,10 +92,17 @@ impl Output {
         Ok(())
     }
 
+    /// A NOOP must not be what fills the disk: without room it waits for the next one.
+    fn has_room_for_noop(&self, log: &Log, batch: &Batch) -> bool {
+        let needed = batch.bytes.len() as u64 + 2 * BLOCK_BYTES as u64;
+        needed <= self.bytes_left() || log.pool.fits_next(needed)
+    }
+
     fn write_frames(&mut self, log: &Log, batch: &mut Batch) -> Result<(), Arc<Failure>> {
-        // A group larger than a segment gets one for itself and makes it longer.
-        let len = batch.bytes.len() as u64;
-        if self.offset > FRAMES_AT && self.offset.saturating_add(len) > self.active.capacity {
+        // A group larger than a segment gets a longer one for itself; if nobody has made room, it makes this one longer.
+        let len = (batch.bytes.len() as u64).next_multiple_of(BLOCK_BYTES as u64);
+        let is_full = self.offset.saturating_add(len) > self.active.capacity;
+        if is_full && (self.offset > FRAMES_AT || log.pool.fits_next(len)) {
             self.next_segment(log)?;
         }
         seal(&mut batch.bytes, self.active.seed, log.durable_lsn());
@@ -129,6 +137,7 @@ impl Output {
         self.active = next;
         self.offset = FRAMES_AT;
         self.asked = false;
+        log.room.store(self.bytes_left(), Ordering::Release);
         Ok(())
     }
 

@@ -6,13 +6,15 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tailwater_proto::Lsn;
 
-use super::format::{self, Epoch, FRAMES_AT, SegmentHeader};
+use super::format::{self, BLOCK_BYTES, Epoch, FRAMES_AT, SegmentHeader};
 use super::segment::Segment;
 use crate::error::{Error, Result};
 use crate::settings::{Background, Settings};
@@ -32,6 +34,8 @@ pub(crate) struct Pool {
     database_id: [u8; 16],
     settings: Settings,
     state: Mutex<State>,
+    /// Bytes for frames in the segment that `take` would give without asking the file system for more.
+    next_bytes: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -48,6 +52,7 @@ struct State {
 #[derive(Clone, Copy, Debug)]
 struct Spare {
     number: u64,
+    bytes: u64,
     recycled: bool,
 }
 
@@ -73,7 +78,79 @@ impl Pool {
             database_id,
             settings,
             state: Mutex::new(state),
+            next_bytes: AtomicU64::new(0),
         }
+    }
+
+    /// Tells what comes next; called whenever that changes, under the lock.
+    fn note_next(&self, state: &State) {
+        let ready = state.ready.as_ref().map(|segment| segment.capacity);
+        let next = ready.or_else(|| state.spares.front().map(|spare| spare.bytes));
+        let bytes = next.unwrap_or(0).saturating_sub(FRAMES_AT);
+        self.next_bytes.store(bytes, Ordering::Release);
+    }
+
+    /// Whether so many bytes of frames fit into the next segment as it stands ready.
+    pub(crate) fn fits_next(&self, bytes: u64) -> bool {
+        bytes <= self.next_bytes.load(Ordering::Acquire)
+    }
+
+    /// Makes the next segment hold so many bytes of frames: a new file, if need be a small or a large one.
+    pub(crate) fn make_room(&self, bytes: u64, durable: Lsn) -> Result<()> {
+        let mut state = self.state.lock();
+        if self.fits_next(bytes) {
+            return Ok(());
+        }
+        let least = bytes
+            .saturating_add(FRAMES_AT)
+            .next_multiple_of(BLOCK_BYTES as u64);
+        let usual = match self.settings.background {
+            Background::Threads => SHORT_SEGMENT_BYTES.min(self.settings.segment_bytes),
+            Background::Caller => self.settings.segment_bytes,
+        };
+        let number = state.next_spare_no;
+        state.next_spare_no += 1;
+        let wanted = least.max(usual);
+        let made = match self.fill_if_free(number, wanted) {
+            Err(_) if wanted > least => self.fill_if_free(number, least).map(|()| least),
+            made => made.map(|()| wanted),
+        }?;
+        if let Some(ready) = state.ready.take() {
+            self.give_back(&mut state, ready)?;
+        }
+        state.spares.push_front(Spare {
+            number,
+            bytes: made,
+            recycled: false,
+        });
+        let made = self.make(&mut state, durable);
+        let made = made.map(|segment| state.ready = Some(segment));
+        self.note_next(&state);
+        made
+    }
+
+    /// As `fill`, but refuses at once where the file system says that there is no room.
+    fn fill_if_free(&self, number: u64, bytes: u64) -> Result<()> {
+        let free = self.vfs.free_bytes(&self.dir).ok().flatten();
+        if free.is_some_and(|free| free < bytes) {
+            let path = self.dir.join(format::spare_name(number));
+            return Err(Error::io("fill", path, ErrorKind::StorageFull.into()));
+        }
+        self.fill(number, bytes)
+    }
+
+    /// Removes spare files beyond the next segment, for somebody who needs their space more. Says how many bytes.
+    pub(crate) fn yield_spares(&self) -> Result<u64> {
+        let mut state = self.state.lock();
+        let kept = usize::from(state.ready.is_none());
+        let mut bytes = 0;
+        while state.spares.len() > kept
+            && let Some(spare) = state.spares.pop_back()
+        {
+            self.remove(&self.dir.join(format::spare_name(spare.number)))?;
+            bytes += spare.bytes;
+        }
+        Ok(bytes)
     }
 
     /// Takes over the spare files found in the directory; removes those of another size.
@@ -93,12 +170,14 @@ impl Pool {
                 // What it held is not known any more.
                 state.spares.push_back(Spare {
                     number,
+                    bytes: len,
                     recycled: true,
                 });
             } else {
                 self.remove(&path)?;
             }
         }
+        self.note_next(&state);
         Ok(())
     }
 
@@ -114,13 +193,14 @@ impl Pool {
     pub(crate) fn prepared_bytes(&self) -> u64 {
         let state = self.state.lock();
         let ready = state.ready.as_ref().map_or(0, |segment| segment.capacity);
-        ready + state.spares.len() as u64 * self.settings.segment_bytes
+        ready + state.spares.iter().map(|spare| spare.bytes).sum::<u64>()
     }
 
     /// The segment to go on with: prepared, or made now. All records up to `after_lsn` are durable.
     pub(crate) fn take(&self, after_lsn: Lsn) -> Result<Arc<Segment>> {
         let mut state = self.state.lock();
         if let Some(ready) = state.ready.take() {
+            self.note_next(&state);
             return Ok(ready);
         }
         if state.spares.is_empty() {
@@ -133,10 +213,13 @@ impl Pool {
             self.fill(number, bytes)?;
             state.spares.push_back(Spare {
                 number,
+                bytes,
                 recycled: false,
             });
         }
-        self.make(&mut state, after_lsn)
+        let made = self.make(&mut state, after_lsn);
+        self.note_next(&state);
+        made
     }
 
     /// Fills spare files and makes the next segment ready. `durable` tells what is durable by then.
@@ -146,17 +229,22 @@ impl Pool {
             if self.enough(&state) {
                 if state.ready.is_none() {
                     state.ready = Some(self.make(&mut state, durable())?);
+                    self.note_next(&state);
                 }
                 return Ok(());
             }
             let number = state.next_spare_no;
             state.next_spare_no += 1;
             drop(state);
-            self.fill(number, self.settings.segment_bytes)?;
-            self.state.lock().spares.push_back(Spare {
+            let bytes = self.settings.segment_bytes;
+            self.fill_if_free(number, bytes)?;
+            let mut state = self.state.lock();
+            state.spares.push_back(Spare {
                 number,
+                bytes,
                 recycled: false,
             });
+            self.note_next(&state);
         }
     }
 
@@ -168,12 +256,16 @@ impl Pool {
         if let Some(ready) = state.ready.take() {
             self.give_back(&mut state, ready)?;
         }
+        self.note_next(&state);
         Ok(number)
     }
 
     /// Takes a segment back that nobody needs. A file that someone still reads is removed, not reused.
     pub(crate) fn recycle(&self, segment: Arc<Segment>) -> Result<()> {
-        self.give_back(&mut self.state.lock(), segment)
+        let mut state = self.state.lock();
+        let given = self.give_back(&mut state, segment);
+        self.note_next(&state);
+        given
     }
 
     fn give_back(&self, state: &mut State, segment: Arc<Segment>) -> Result<()> {
@@ -201,6 +293,7 @@ impl Pool {
         self.sync_dir()?;
         state.spares.push_back(Spare {
             number,
+            bytes: len,
             recycled: true,
         });
         Ok(())
@@ -236,7 +329,7 @@ impl Pool {
     /// Makes a spare file the next segment.
     fn make(&self, state: &mut State, after_lsn: Lsn) -> Result<Arc<Segment>> {
         let Some(spare) = state.spares.pop_front() else {
-            let source = std::io::ErrorKind::NotFound.into();
+            let source = ErrorKind::NotFound.into();
             return Err(Error::io("find a spare segment in", &self.dir, source));
         };
         let epoch = state.history.last().map_or(1, |epoch| epoch.number);

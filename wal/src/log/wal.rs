@@ -210,8 +210,27 @@ impl Wal {
         self.log.release(applied)
     }
 
-    /// Bytes that can be written before the file system is asked for more. Low headroom on a full disk means
-    /// that writes will soon fail and the log be poisoned: stop taking them before.
+    /// Makes sure that a record of `len` bytes, appended next, finds room on the disk, with all that was appended before
+    /// it. To be called before each [`append`](Self::append), by the same thread: then a full disk is an answer to a
+    /// commit that nobody has been told of, and never a log that stops. Mostly a comparison of numbers; asks the file
+    /// system only when the prepared segments do not do.
+    ///
+    /// # Errors
+    /// [`Error::Io`], of kind `StorageFull` when the disk is full; the log goes on, and there is nothing to undo.
+    pub fn ensure_room(&self, len: usize) -> Result<()> {
+        self.log.ensure_room(len)
+    }
+
+    /// Removes prepared files beyond the next segment, for who needs the space to give more of it back: a checkpoint on
+    /// a full disk. Returns their bytes. They are made again when the disk has room.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn yield_spares(&self) -> Result<u64> {
+        self.log.pool.yield_spares()
+    }
+
+    /// Bytes that can be written before the file system is asked for more.
     #[must_use]
     pub fn headroom_bytes(&self) -> u64 {
         self.log.output.lock().bytes_left() + self.log.pool.prepared_bytes()

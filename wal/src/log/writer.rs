@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tailwater_proto::Lsn;
 
 use super::background::Signals;
-use super::format::{FrameHeader, FrameKind, PAYLOAD_BYTES_MAX};
+use super::format::{BLOCK_BYTES, FrameHeader, FrameKind, PAYLOAD_BYTES_MAX, frame_len};
 use super::group::{Group, Promise, Ticket, Woken};
 use super::output::Output;
 use super::pool::Pool;
@@ -25,6 +25,10 @@ use crate::sync::{Condvar, Mutex, MutexGuard, RwLock};
 
 /// Buffers that grew beyond this are given back to the allocator.
 const BUFFER_BYTES_KEPT: usize = 4 << 20;
+
+/// What records need beside their frames: the group being written and the one that fills are each padded to a block,
+/// and a NOOP of a block may come before each.
+const ROOM_MARGIN_BYTES: u64 = 4 * BLOCK_BYTES as u64;
 
 /// Called with the last record of each group once it is acknowledged: in order, once per group, before anyone
 /// who waits for the group is woken.
@@ -51,6 +55,10 @@ pub(crate) struct Log {
     acknowledged: AtomicU64,
     /// What a later frame on disk says to be durable.
     pub(crate) confirmed: AtomicU64,
+    /// Bytes of frames appended and not written yet.
+    pub(crate) unwritten: AtomicU64,
+    /// Bytes left in the active segment: lowered before `unwritten` is.
+    pub(crate) room: AtomicU64,
     on_durable: DurableHook,
 }
 
@@ -109,6 +117,7 @@ impl Log {
         last: Lsn,
         on_durable: DurableHook,
     ) -> Self {
+        let room = AtomicU64::new(output.bytes_left());
         let queue = Queue {
             buffer: Vec::new(),
             first: last,
@@ -136,6 +145,8 @@ impl Log {
             durable: AtomicU64::new(last.0),
             acknowledged: AtomicU64::new(last.0),
             confirmed: AtomicU64::new(last.0),
+            unwritten: AtomicU64::new(0),
+            room,
             on_durable,
         }
     }
@@ -168,6 +179,18 @@ impl Log {
         }
     }
 
+    /// Makes sure that a record of `len` bytes, appended next, will find room on the disk, with all that is appended
+    /// already. Asks the file system for more only when it must.
+    pub(crate) fn ensure_room(&self, len: usize) -> Result<()> {
+        let new = frame_len(len) as u64 + ROOM_MARGIN_BYTES;
+        // In this order: a group that is written in between counts twice rather than not at all.
+        let needed = self.unwritten.load(Ordering::Acquire).saturating_add(new);
+        if needed <= self.room.load(Ordering::Acquire) || self.pool.fits_next(needed) {
+            return Ok(());
+        }
+        self.pool.make_room(needed, self.durable_lsn())
+    }
+
     pub(crate) fn append(&self, lsn: Lsn, payload: &[u8]) -> Result<()> {
         if payload.len() > PAYLOAD_BYTES_MAX {
             return Err(Error::TooLarge {
@@ -198,6 +221,8 @@ impl Log {
             queue.first = lsn;
         }
         frame.encode(payload, &mut queue.buffer);
+        let bytes = frame_len(payload.len()) as u64;
+        self.unwritten.fetch_add(bytes, Ordering::Release);
         queue.appended = lsn;
         drop(queue);
         if self.settings.sync != SyncMode::Commit {
@@ -384,6 +409,7 @@ impl Log {
         let leading = Leading { log: self };
         let group = std::mem::take(&mut queue.group);
         let has_records = !queue.buffer.is_empty();
+        let unwritten = queue.buffer.len() as u64;
         let empty = std::mem::take(&mut queue.idle_buffer);
         let bytes = std::mem::replace(&mut queue.buffer, empty);
         let mut batch = Batch {
@@ -402,6 +428,7 @@ impl Log {
             self.poison(Arc::clone(&failure));
             return Err(Error::CommitOutcomeUnknown(failure));
         }
+        self.unwritten.fetch_sub(unwritten, Ordering::Release);
         if has_records && self.settings.sync == SyncMode::Commit {
             (self.on_durable)(batch.last);
             self.acknowledged.store(batch.last.0, Ordering::Release);

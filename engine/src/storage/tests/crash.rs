@@ -101,13 +101,54 @@ fn a_full_disk_loses_nothing() {
         401,
         "memory still answers"
     );
-    drop(store);
-    vfs.set_capacity_bytes(u64::MAX);
-    let store = open(&vfs);
-    assert_eq!(store.applied_lsn(), Lsn(1));
-    assert_eq!(all(&store.snapshot_tip(), StorageId(1)).len(), 1);
-    let lsn = commit(&store, large());
-    store.checkpoint(lsn, &[]).unwrap();
-    drop(store);
-    assert_eq!(all(&open(&vfs).snapshot_tip(), StorageId(1)).len(), 401);
+    assert_eq!(
+        store
+            .snapshot_tip()
+            .get(StorageId(1), b"k")
+            .unwrap()
+            .as_deref(),
+        Some(&b"v"[..]),
+        "and so does the file"
+    );
+    // A machine that goes down now finds what the last checkpoint left.
+    let other = vfs.crash();
+    other.set_capacity_bytes(u64::MAX);
+    let crashed = open(&other);
+    assert_eq!(crashed.applied_lsn(), Lsn(1));
+    assert_eq!(all(&crashed.snapshot_tip(), StorageId(1)).len(), 1);
+    let lsn = commit(&crashed, large());
+    crashed.checkpoint(lsn, &[]).unwrap();
+    drop(crashed);
+    assert_eq!(all(&open(&other).snapshot_tip(), StorageId(1)).len(), 401);
+}
+
+/// redb takes nothing more after an error of the disk; the store used to pass that on until the database was reopened.
+#[test]
+fn a_checkpoint_that_failed_is_made_up_for_by_the_next_one() {
+    for syncs in 0..12 {
+        for writes in [true, false] {
+            let vfs = new_vfs();
+            let store = open(&vfs);
+            let lsn = commit(&store, [put(1, "k", "v")]);
+            store.checkpoint(lsn, &[]).unwrap();
+            let lsn = commit(&store, (0..50).map(|n| put(1, &format!("{n}"), "x")));
+            match writes {
+                true => vfs.fail_write_after(syncs),
+                false => vfs.fail_sync_after(syncs),
+            }
+            let failed = store.checkpoint(lsn, &[]).is_err();
+            vfs.fail_write_after(u32::MAX);
+            vfs.fail_sync_after(u32::MAX);
+            assert_eq!(all(&store.snapshot_tip(), StorageId(1)).len(), 51);
+            let lsn = commit(&store, [put(2, "more", "rows")]);
+            let report = store.checkpoint(lsn, &[]).unwrap();
+            assert_eq!(report.applied, lsn, "{syncs} {writes} {failed}");
+            assert_eq!(all(&store.snapshot_tip(), StorageId(1)).len(), 51);
+            assert_eq!(store.stats().generations, 1);
+            drop(store);
+            let store = open(&vfs.crash());
+            assert_eq!(store.applied_lsn(), lsn);
+            assert_eq!(all(&store.snapshot_tip(), StorageId(1)).len(), 51);
+        }
+    }
 }

@@ -5,6 +5,7 @@
 mod commit;
 mod crash;
 mod damage;
+mod full;
 mod tail;
 mod twin;
 

@@ -1,0 +1,211 @@
+//! A full disk: asked before each append, the log refuses in time and goes on when there is room again.
+//!
+//! A log on a full disk used to find out while it wrote a group: it was poisoned, and commits ended in "outcome
+//! unknown" that could have been refused.
+
+use std::io::ErrorKind;
+use std::thread;
+
+use super::*;
+use crate::error::Error;
+use crate::settings::SyncMode;
+
+fn refused(error: &Error) -> bool {
+    matches!(error, Error::Io(failure) if failure.source.kind() == ErrorKind::StorageFull)
+}
+
+/// Appends if there is room; says whether there was.
+fn append(wal: &Wal, lsn: u64, len: usize) -> bool {
+    match wal.ensure_room(len) {
+        Ok(()) => {
+            wal.append(Lsn(lsn), payload(lsn, len)).unwrap();
+            true
+        }
+        Err(error) => {
+            assert!(refused(&error), "{error}");
+            false
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_and_is_forgotten_when_there_is_room() {
+    let vfs = MemoryVfs::new();
+    let wal = create(&vfs, quiet());
+    vfs.set_capacity_bytes(vfs.used_bytes());
+    let mut last = 0;
+    while append(&wal, last + 1, 1000) {
+        last += 1;
+        wal.ticket(Lsn(last)).wait().unwrap();
+    }
+    // Not a byte was wasted beyond what the next group could have needed.
+    assert!(last >= 9, "{last}");
+    for _ in 0..3 {
+        assert!(!append(&wal, last + 1, 1000));
+    }
+    assert_eq!(wal.durable_lsn(), Lsn(last));
+    vfs.set_capacity_bytes(u64::MAX);
+    assert!(append(&wal, last + 1, 1000));
+    wal.ticket(Lsn(last + 1)).wait().unwrap();
+    wal.close().unwrap();
+    let found = recover(&vfs, quiet(), Lsn::ZERO).unwrap();
+    assert_records(&found.records, 1..=last + 1);
+}
+
+#[test]
+fn little_room_makes_a_short_segment() {
+    let vfs = MemoryVfs::new();
+    let wal = create(&vfs, quiet());
+    vfs.set_capacity_bytes(vfs.used_bytes() + (40 << 10));
+    let mut last = 0;
+    while append(&wal, last + 1, 1000) {
+        last += 1;
+        wal.ticket(Lsn(last)).wait().unwrap();
+    }
+    assert!(last > 15, "{last}: more than the first segment holds");
+    assert!(vfs.used_bytes() > 64 << 10);
+}
+
+#[test]
+fn a_record_larger_than_a_segment_has_its_room_before_it_is_appended() {
+    let vfs = MemoryVfs::new();
+    let wal = create(&vfs, quiet());
+    let large = 300 << 10;
+    vfs.set_capacity_bytes(vfs.used_bytes() + (200 << 10));
+    assert!(!append(&wal, 1, large));
+    vfs.set_capacity_bytes(vfs.used_bytes() + (400 << 10));
+    assert!(append(&wal, 1, large));
+    // Nothing is asked of the disk after the answer.
+    vfs.set_capacity_bytes(0);
+    wal.ticket(Lsn(1)).wait().unwrap();
+    vfs.set_capacity_bytes(u64::MAX);
+    assert!(append(&wal, 2, 10));
+    wal.close().unwrap();
+    let found = recover(&vfs, quiet(), Lsn::ZERO).unwrap();
+    assert_records(&found.records, 1..=2);
+}
+
+#[test]
+fn spares_make_way_but_never_the_next_segment() {
+    let vfs = MemoryVfs::new();
+    let wal = create(&vfs, quiet());
+    wal.prepare().unwrap();
+    let before = vfs.used_bytes();
+    assert_eq!(wal.yield_spares().unwrap(), 64 << 10);
+    assert_eq!(vfs.used_bytes(), before - (64 << 10));
+    assert_eq!(wal.yield_spares().unwrap(), 0);
+    vfs.set_capacity_bytes(vfs.used_bytes());
+    commit(&wal, 1..=25, 1000);
+    assert_eq!(
+        wal.headroom_bytes() / (4 << 10),
+        5,
+        "25 groups of a block in 30"
+    );
+}
+
+/// Any mix of sizes, groups, modes and space: what `ensure_room` agreed to is written, whatever the disk says later.
+#[test]
+fn what_was_agreed_to_is_written() {
+    for seed in 1..=200 {
+        let mut rng = Rng(seed);
+        let vfs = MemoryVfs::new();
+        let sync = match rng.below(3) {
+            0 => SyncMode::Off,
+            1 => SyncMode::Interval(std::time::Duration::from_secs(3600)),
+            _ => SyncMode::Commit,
+        };
+        let settings = Settings {
+            sync,
+            spare_segments: rng.below(3) as usize,
+            group_bytes_max: 1 << (10 + rng.below(10)),
+            ..quiet()
+        };
+        let wal = create(&vfs, settings.clone());
+        let (mut last, mut refusals) = (0, 0);
+        for _ in 0..300 {
+            match rng.below(12) {
+                0 => vfs.set_capacity_bytes(u64::MAX),
+                1 => vfs.set_capacity_bytes(vfs.used_bytes() + rng.below(200 << 10)),
+                2 => vfs.set_capacity_bytes(0),
+                3 => drop(wal.prepare()),
+                4 => drop(wal.yield_spares()),
+                5 => wal.flush().unwrap(),
+                6 => wal.release(wal.durable_lsn()).unwrap(),
+                _ => {
+                    let len = match rng.below(10) {
+                        0 => rng.below(150 << 10),
+                        1..4 => rng.below(20 << 10),
+                        _ => rng.below(500),
+                    };
+                    if append(&wal, last + 1, len as usize) {
+                        last += 1;
+                    } else {
+                        refusals += 1;
+                    }
+                    if rng.below(4) == 0 {
+                        let waited = wal.ticket(Lsn(last)).wait();
+                        waited.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+                    }
+                }
+            }
+        }
+        wal.flush()
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        wal.close()
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        drop(wal);
+        vfs.set_capacity_bytes(u64::MAX);
+        let found = recover(&vfs, settings, Lsn::ZERO).unwrap();
+        assert_eq!(
+            found.report.last_lsn,
+            Lsn(last),
+            "seed {seed}, {refusals} refusals"
+        );
+    }
+}
+
+/// The leader writes, and a NOOP may come between, while the next record is asked for.
+#[test]
+fn writers_with_threads_behind_them_meet_a_full_disk_unharmed() {
+    for seed in 1..=8 {
+        println!("seed {seed}");
+        let vfs = MemoryVfs::new();
+        let settings = Settings {
+            background: Background::Threads,
+            confirm_after: std::time::Duration::from_millis(1),
+            ..quiet()
+        };
+        let wal = create(&vfs, settings.clone());
+        let rng = std::sync::Mutex::new((Rng(seed), 0_u64));
+        let acknowledged = std::sync::atomic::AtomicU64::new(0);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..300 {
+                        let mut state = rng.lock().unwrap();
+                        let (rng, last) = &mut *state;
+                        match rng.below(20) {
+                            0 => vfs.set_capacity_bytes(u64::MAX),
+                            1 => vfs.set_capacity_bytes(vfs.used_bytes() + rng.below(100 << 10)),
+                            _ => {}
+                        }
+                        let len = rng.below(3000) as usize;
+                        if !append(&wal, *last + 1, len) {
+                            continue;
+                        }
+                        *last += 1;
+                        let lsn = Lsn(*last);
+                        drop(state);
+                        wal.ticket(lsn).wait().unwrap();
+                        acknowledged.fetch_max(lsn.0, std::sync::atomic::Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        wal.close().unwrap();
+        drop(wal);
+        vfs.set_capacity_bytes(u64::MAX);
+        let found = recover(&vfs.crash(), settings, Lsn::ZERO).unwrap();
+        assert_eq!(found.report.last_lsn.0, acknowledged.into_inner());
+    }
+}
