@@ -130,6 +130,8 @@ CREATE TABLE docs;
 INSERT INTO docs VALUES {a: 1, \"b c\": {x: [1, 'two', NULL], y: 2.5}};
 CREATE TABLE \"Order\" (id INT PRIMARY KEY, \"User Name\" TEXT DEFAULT 'nobody');
 INSERT INTO \"Order\" (id) VALUES (7);
+CREATE TABLE numbered (id INT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v TEXT);
+INSERT INTO numbered (v) VALUES ('x'), ('y');
 CREATE INDEX by_day ON kinds (day DESC);
 CREATE VIEW plain AS SELECT id FROM kinds WHERE b;
 CREATE MATERIALIZED VIEW live AS SELECT s, count(*) AS n FROM kinds GROUP BY s;
@@ -141,7 +143,7 @@ CREATE MATERIALIZED VIEW live AS SELECT s, count(*) AS n FROM kinds GROUP BY s;
     let copy = dir.path().join("copy.db").display().to_string();
     run(&[&copy, "-c", &format!(".read {}", file.display())]).ok();
     assert_eq!(run(&[&copy, "-c", ".dump"]).ok(), dump);
-    for table in ["kinds", "docs", "\"Order\"", "live"] {
+    for table in ["kinds", "docs", "\"Order\"", "numbered", "live"] {
         let select = format!("SELECT * FROM {table}");
         let args = |db| vec![db, "-m", "json", "-c", &*select];
         assert_eq!(run(&args(&*copy)).ok(), run(&args(&*db)).ok());

@@ -32,6 +32,7 @@ pub(super) fn view_errors() -> Relation {
                 default: None,
                 default_sql: None,
                 sequence: None,
+                identity: None,
                 hidden: false,
                 nested: Vec::new(),
             })

@@ -20,7 +20,7 @@ pub use self::codec::{decode_object, encode_object, object_key};
 pub use self::index::{Index, IndexPart};
 pub use self::names::ObjectName;
 pub use self::relation::{
-    Check, Column, KeyPart, NestedField, Relation, RelationKind, Sequence, ViewDefinition,
+    Check, Column, Identity, KeyPart, NestedField, Relation, RelationKind, Sequence, ViewDefinition,
 };
 
 /// Storages that exist in every database. Persisted, never renumber.

@@ -76,10 +76,22 @@ pub struct Column {
     pub default_sql: Option<String>,
     /// The sequence DEFAULT draws from (`NEXT VALUE FOR s`); the row id counter for a hidden row id column.
     pub sequence: Option<ObjectId>,
+    /// GENERATED … AS IDENTITY: who may give it a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
     /// Not shown by `*` nor found by name: the row id of a table without a primary key.
     pub hidden: bool,
     /// Declared fields inside a document column: (path below the column, type, NOT NULL).
     pub nested: Vec<NestedField>,
+}
+
+/// Who gives an identity column its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Identity {
+    /// ALWAYS: its sequence, unless a statement says OVERRIDING SYSTEM VALUE.
+    Always,
+    /// BY DEFAULT: its sequence, where a statement gives none.
+    ByDefault,
 }
 
 /// A declared field inside a document column.

@@ -474,6 +474,19 @@ impl Change<'_> {
         expr: Option<&sqlparser::ast::Expr>,
     ) -> Result<()> {
         let position = self.position(name)?;
+        let column = self.table.columns.get(position);
+        if column.is_some_and(|column| column.identity.is_some()) {
+            return Err(Error::statement(
+                sqlstate::SYNTAX_ERROR,
+                format!(
+                    "column \"{}\" of relation \"{}\" is an identity column",
+                    name.value, self.table.name
+                ),
+            )
+            .at(self.parsed.offset_of(name.span))
+            .on(self.table.name.to_string())
+            .with_hint("it has its sequence in place of a default"));
+        }
         let mut relation = (*self.table).clone();
         let catalog = Arc::clone(&txn.catalog);
         let system = SystemTables::new(self.around.engine, &catalog);

@@ -428,6 +428,7 @@ fn remove_sequence(txn: &mut Transaction, sequence: &Sequence, cascade: bool) ->
             .filter(|c| c.sequence == Some(sequence.id))
         {
             column.sequence = None;
+            column.identity = None;
         }
         txn.put_object(table.id, Some(Object::Relation(table.into())))?;
     }
@@ -539,6 +540,18 @@ fn truncate_tables(txn: &mut Transaction, parsed: &Parsed, truncate: &Truncate) 
         while let Some((key, image)) = rows.next()? {
             let row = writer.decode(&image)?;
             writer.delete(txn, key, (&row, image), &cx)?;
+        }
+        if truncate.restart_identity {
+            let drawn = table.columns.iter().filter_map(|column| column.sequence);
+            for id in drawn {
+                let is_own = matches!(
+                    txn.catalog.get(id),
+                    Some(Object::Sequence(sequence)) if sequence.owner == Some(table.id)
+                );
+                if is_own {
+                    sequence::forget(txn, id)?;
+                }
+            }
         }
     }
     Ok(Ran::Count("TRUNCATE TABLE", 0))

@@ -5,7 +5,9 @@ use std::fmt::Write;
 use tailwater_proto::{Path, PathStep, SqlType};
 use tailwater_views::Expr;
 
-use crate::catalog::{Catalog, Column, Index, NestedField, ObjectName, Relation, RelationKind};
+use crate::catalog::{
+    Catalog, Column, Identity, Index, NestedField, Object, ObjectName, Relation, RelationKind,
+};
 use crate::sql::keywords::is_reserved;
 
 /// CREATE TABLE, constraints included; other indexes have statements of their own.
@@ -14,7 +16,7 @@ pub(super) fn table_sql(catalog: &Catalog, table: &Relation) -> String {
         .columns
         .iter()
         .filter(|column| !column.hidden && !column.is_rest())
-        .map(column_sql)
+        .map(|column| column_sql(catalog, column))
         .collect();
     if table.row_id().is_none() && !table.primary_key.is_empty() {
         let parts = table.primary_key.iter();
@@ -106,10 +108,35 @@ fn part_sql(table: &Relation, expr: &Expr, text: &str, descending: bool) -> Stri
     sql
 }
 
-fn column_sql(column: &Column) -> String {
+fn column_sql(catalog: &Catalog, column: &Column) -> String {
     let mut sql = quoted(&column.name);
-    push_type(&mut sql, &column.ty, &column.nested, &Path(Vec::new()));
-    if column.not_null {
+    let owned = match column.sequence.and_then(|id| catalog.get(id)) {
+        Some(Object::Sequence(sequence)) if sequence.owner.is_some() => Some(sequence),
+        _ => None,
+    };
+    match (owned, column.identity) {
+        (Some(sequence), Some(identity)) => {
+            push_type(&mut sql, &column.ty, &column.nested, &Path(Vec::new()));
+            let when = match identity {
+                Identity::Always => "ALWAYS",
+                Identity::ByDefault => "BY DEFAULT",
+            };
+            // Writing to a String does not fail.
+            let _ = write!(sql, " GENERATED {when} AS IDENTITY");
+            if (sequence.start, sequence.increment) != (1, 1) {
+                let (start, step) = (sequence.start, sequence.increment);
+                let _ = write!(sql, " (START WITH {start} INCREMENT BY {step})");
+            }
+            return sql;
+        }
+        (Some(_), None) => sql.push_str(match column.ty {
+            SqlType::Int2 => " SMALLSERIAL",
+            SqlType::Int4 => " SERIAL",
+            _ => " BIGSERIAL",
+        }),
+        (None, _) => push_type(&mut sql, &column.ty, &column.nested, &Path(Vec::new())),
+    }
+    if column.not_null && owned.is_none() {
         sql.push_str(" NOT NULL");
     }
     if let Some(default) = &column.default_sql {

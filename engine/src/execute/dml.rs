@@ -11,11 +11,12 @@ use super::document::{conform, place, set_path, unset_path};
 use super::query;
 use super::sequence::next_value;
 use super::table_writer::{Obstacle, TableWriter};
-use crate::catalog::Relation;
+use crate::catalog::{Identity, Relation};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::sql::bound::{
-    Assignment, BoundDelete, BoundInsert, BoundUpdate, InsertSource, OnConflict, Returning,
+    Assignment, BoundDelete, BoundInsert, BoundUpdate, InsertSource, OnConflict, Overriding,
+    Returning,
 };
 use crate::txn::Transaction;
 
@@ -95,12 +96,39 @@ pub(crate) fn insert(
             for expr in documents {
                 let value = expr.eval(&[], cx)?;
                 let document = as_document(&bound.table, &value)?;
-                let given = place(&bound.table, document)?;
+                let mut given = place(&bound.table, document)?;
+                identities(&bound.table, bound.overriding, &mut given)?;
                 insert_row(engine, txn, bound, &writer, given, &mut result, cx)?;
             }
         }
     }
     Ok(result)
+}
+
+/// What a document says of identity columns counts, is passed over or is refused, as for other rows.
+fn identities(table: &Relation, overriding: Overriding, given: &mut [Option<Value>]) -> Result<()> {
+    for (column, slot) in table.columns.iter().zip(given) {
+        match (column.identity, overriding) {
+            (None, _) | (Some(_), Overriding::System) => {}
+            (Some(_), Overriding::User) => *slot = None,
+            (Some(Identity::ByDefault), Overriding::Nothing) => {}
+            (Some(Identity::Always), Overriding::Nothing) if slot.is_none() => {}
+            (Some(Identity::Always), Overriding::Nothing) => {
+                return Err(Error::statement(
+                    sqlstate::GENERATED_ALWAYS,
+                    format!(
+                        "cannot insert a non-DEFAULT value into column \"{}\"",
+                        column.name
+                    ),
+                )
+                .on(table.name.to_string())
+                .with_hint(
+                    "it is GENERATED ALWAYS AS IDENTITY: leave it out, or say OVERRIDING SYSTEM VALUE",
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn as_document<'v>(table: &Relation, value: &'v Value) -> Result<&'v Document> {

@@ -115,6 +115,8 @@ pub struct BoundInsert {
     pub table: Arc<Relation>,
     /// The rows.
     pub source: InsertSource,
+    /// Who fills identity columns that a document names.
+    pub overriding: Overriding,
     /// What to do about a conflict.
     pub conflict: OnConflict,
     /// RETURNING, over the row as stored.
@@ -125,6 +127,17 @@ pub struct BoundInsert {
     pub parameters: Vec<Parameter>,
     /// Whether it may be kept for the catalog's version.
     pub cacheable: bool,
+}
+
+/// OVERRIDING: who fills identity columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overriding {
+    /// Not said: columns GENERATED ALWAYS take no value.
+    Nothing,
+    /// SYSTEM VALUE: the values of the statement count.
+    System,
+    /// USER VALUE: the sequences count, and the values of the statement are passed over.
+    User,
 }
 
 /// Where inserted rows come from.

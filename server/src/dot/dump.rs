@@ -2,7 +2,7 @@
 //! All of it is read from one snapshot. What the engine keeps for itself (view rows, operator state) is not dumped:
 //! it follows from the rest.
 
-use tailwater::internals::sql::statement::{Statement, TableBody};
+use tailwater::internals::sql::statement::{ColumnOption, Statement, TableBody};
 use tailwater::{Outcome, ResultRow};
 
 use super::inspect::{Object, objects};
@@ -122,6 +122,29 @@ fn is_open(table: &Object) -> bool {
     })
 }
 
+/// What makes INSERT take values for columns that are GENERATED ALWAYS.
+fn overriding(table: &Object) -> &'static str {
+    let sql = table.sql.as_deref().unwrap_or_default();
+    let Ok(parsed) = tailwater::internals::sql::parse_one(sql) else {
+        return "";
+    };
+    let Statement::CreateTable(create) = parsed.statement else {
+        return "";
+    };
+    let mut options = create
+        .body
+        .columns
+        .iter()
+        .flat_map(|column| &column.options);
+    let is_always =
+        options.any(|option| matches!(option, ColumnOption::Identity { always: true, .. }));
+    if is_always {
+        " OVERRIDING SYSTEM VALUE"
+    } else {
+        ""
+    }
+}
+
 fn rows(shell: &mut Shell, table: &Object) -> Result<(), Failure> {
     let is_open = is_open(table);
     let sql = format!("SELECT * FROM {}", table.name);
@@ -150,7 +173,7 @@ fn rows(shell: &mut Shell, table: &Object) -> Result<(), Failure> {
 
 fn head(table: &Object, row: &ResultRow, is_open: bool) -> String {
     if is_open {
-        return format!("INSERT INTO {} VALUES\n", table.name);
+        return format!("INSERT INTO {}{} VALUES\n", table.name, overriding(table));
     }
     let columns: Vec<String> = row
         .columns()
@@ -158,9 +181,10 @@ fn head(table: &Object, row: &ResultRow, is_open: bool) -> String {
         .map(|column| quoted(&column.name))
         .collect();
     format!(
-        "INSERT INTO {} ({}) VALUES\n",
+        "INSERT INTO {} ({}){} VALUES\n",
         table.name,
-        columns.join(", ")
+        columns.join(", "),
+        overriding(table)
     )
 }
 

@@ -60,6 +60,7 @@ fn add_table(
             default: None,
             default_sql: None,
             sequence: None,
+            identity: None,
             hidden: false,
             nested: Vec::new(),
         })

@@ -14,7 +14,7 @@ use super::names::fold;
 use super::scope::{Scope, Table, nested_type};
 use super::subquery::{Pending, attach, join, replace};
 use super::{Binder, check_depth};
-use crate::catalog::Relation;
+use crate::catalog::{Identity, Relation};
 use crate::sql::SqlResult;
 use crate::sql::bound::{Assignment, BoundDelete, BoundUpdate};
 use crate::sql::statement::{
@@ -234,6 +234,19 @@ impl Binder<'_> {
     ) -> SqlResult<Assignment> {
         let (column, below, ty) = self.place_of(path, table)?;
         let value = match value {
+            Some(_) if is_generated(table, column) => {
+                return Err(self
+                    .error(
+                        sqlstate::GENERATED_ALWAYS,
+                        format!(
+                            "column \"{}\" can only be updated to DEFAULT",
+                            path_sql(path)
+                        ),
+                        path.root.span,
+                    )
+                    .on(&table.name)
+                    .hint("it is GENERATED ALWAYS AS IDENTITY"));
+            }
             Some(sql) => {
                 let mut env = Env::new(scope, "SET");
                 env.dynamic = ty == SqlType::Any;
@@ -323,6 +336,11 @@ impl Binder<'_> {
             (None, None) => Err(self.no_column(&root, table, path.root.span)),
         }
     }
+}
+
+fn is_generated(table: &Relation, column: usize) -> bool {
+    let column = table.columns.get(column);
+    column.is_some_and(|column| column.identity == Some(Identity::Always))
 }
 
 /// A path as an expression.

@@ -15,9 +15,9 @@ use super::names::{fold, nearest, object_name};
 use super::scope::{Scope, Table};
 use super::subquery::{attach, replace};
 use super::{Binder, Bound, Typed, check_depth};
-use crate::catalog::{Object, Relation};
+use crate::catalog::{Identity, Object, Relation};
 use crate::sql::SqlResult;
-use crate::sql::bound::{BoundInsert, InsertSource, OnConflict};
+use crate::sql::bound::{BoundInsert, InsertSource, OnConflict, Overriding};
 use crate::sql::statement::{
     ConflictAction, ConflictTarget, Insert, InsertRow, InsertSource as SqlSource, KeyPart,
     KeyPartOn, OnConflict as SqlConflict,
@@ -58,6 +58,7 @@ impl Binder<'_> {
         Ok(BoundInsert {
             table,
             source,
+            overriding: overriding(insert),
             conflict,
             returning,
             reads,
@@ -133,7 +134,7 @@ impl Binder<'_> {
                 }
                 let width = self.check_widths(rows, &targets, listed, table)?;
                 targets.truncate(width);
-                let rows = self.rows(rows, &targets, table)?;
+                let rows = self.rows(insert, rows, &targets, table)?;
                 Ok(assemble(rows.plan, &targets, &rows.given, table))
             }
             SqlSource::Query(query) => {
@@ -146,8 +147,13 @@ impl Binder<'_> {
                     table,
                 )?;
                 targets.truncate(bound.fields.len());
-                let plan = self.convert_rows(bound, &targets, table, query.span())?;
-                let given = vec![true; targets.len()];
+                let mut given = vec![true; targets.len()];
+                for (place, (target, given)) in targets.iter().zip(&mut given).enumerate() {
+                    let listed = insert.columns.get(place).map(|ident| ident.span);
+                    let span = listed.unwrap_or_else(|| query.span());
+                    *given = self.takes_value(insert, target, table, span)?;
+                }
+                let plan = self.convert_rows(bound, &targets, &given, table, query.span())?;
                 Ok(assemble(plan, &targets, &given, table))
             }
         }
@@ -331,8 +337,44 @@ impl Binder<'_> {
             .hint("you will need to rewrite or cast the expression"))
     }
 
+    /// Whether a value that a statement gives for a target counts; an identity column may have its own mind about it.
+    fn takes_value(
+        &self,
+        insert: &Insert,
+        target: &Target,
+        table: &Relation,
+        span: Span,
+    ) -> SqlResult<bool> {
+        let Target::Column(place) = target else {
+            return Ok(true);
+        };
+        let Some((column, identity)) = table
+            .columns
+            .get(*place)
+            .and_then(|column| Some((column, column.identity?)))
+        else {
+            return Ok(true);
+        };
+        match (overriding(insert), identity) {
+            (Overriding::User, _) => Ok(false),
+            (Overriding::System, _) | (Overriding::Nothing, Identity::ByDefault) => Ok(true),
+            (Overriding::Nothing, Identity::Always) => Err(self
+                .error(
+                    sqlstate::GENERATED_ALWAYS,
+                    format!(
+                        "cannot insert a non-DEFAULT value into column \"{}\"",
+                        column.name
+                    ),
+                    span,
+                )
+                .on(&table.name)
+                .hint("it is GENERATED ALWAYS AS IDENTITY: leave it out, or say OVERRIDING SYSTEM VALUE")),
+        }
+    }
+
     fn rows(
         &mut self,
+        insert: &Insert,
         rows: &[InsertRow],
         targets: &[Target],
         table: &Relation,
@@ -344,6 +386,15 @@ impl Binder<'_> {
                 for (cell, given) in cells.iter().zip(&mut given) {
                     *given |= cell.is_some();
                 }
+            }
+        }
+        for (place, (target, given)) in targets.iter().zip(&mut given).enumerate() {
+            let cells = rows.iter().filter_map(|row| match row {
+                InsertRow::Tuple(cells) => cells.get(place)?.as_ref(),
+                InsertRow::Document(_) => None,
+            });
+            if let Some(first) = cells.into_iter().next() {
+                *given = self.takes_value(insert, target, table, first.span())?;
             }
         }
         let mut plain: Vec<Vec<Expr>> = Vec::with_capacity(rows.len());
@@ -446,16 +497,20 @@ impl Binder<'_> {
         &mut self,
         bound: Bound,
         targets: &[Target],
+        given: &[bool],
         table: &Relation,
         span: Span,
     ) -> SqlResult<Plan> {
         let mut exprs = Vec::with_capacity(targets.len());
-        for (place, (field, target)) in bound.fields.iter().zip(targets).enumerate() {
+        let fields = bound.fields.iter().zip(targets).zip(given).enumerate();
+        for (place, ((field, target), given)) in fields {
+            if !given {
+                continue;
+            }
             let typed = Typed::new(Expr::Column(place), field.ty.clone());
             exprs.push(self.stored(typed, target, table, span)?);
         }
-        let given = vec![true; targets.len()];
-        let fields = self.target_fields(targets, &given, table);
+        let fields = self.target_fields(targets, given, table);
         Ok(Plan::Project {
             input: Box::new(bound.plan),
             exprs,
@@ -575,6 +630,14 @@ impl Binder<'_> {
                 Ok(matching)
             }
         }
+    }
+}
+
+fn overriding(insert: &Insert) -> Overriding {
+    match insert.overriding_system {
+        None => Overriding::Nothing,
+        Some(true) => Overriding::System,
+        Some(false) => Overriding::User,
     }
 }
 

@@ -31,6 +31,7 @@ pub fn column(relation: &mut Relation, definition: &ColumnDef) -> SqlResult<Colu
         default: None,
         default_sql: None,
         sequence: None,
+        identity: None,
         hidden: false,
         nested,
     })

@@ -11,8 +11,8 @@ use super::index::{free_name, index_parts, new_index};
 use super::sequence::new_sequence;
 use super::{error, unsupported};
 use crate::catalog::{
-    Catalog, Check, Column, Index, KeyPart, Object, ObjectId, ObjectName, Relation, RelationKind,
-    Sequence,
+    Catalog, Check, Column, Identity, Index, KeyPart, Object, ObjectId, ObjectName, Relation,
+    RelationKind, Sequence,
 };
 use crate::sql::SqlResult;
 use crate::sql::binder::names::{fold, object_name};
@@ -205,6 +205,7 @@ fn columns_of_query(
             default: None,
             default_sql: None,
             sequence: None,
+            identity: None,
             hidden: false,
             nested: Vec::new(),
         };
@@ -222,6 +223,7 @@ fn row_id() -> Column {
         default: None,
         default_sql: None,
         sequence: None,
+        identity: None,
         hidden: true,
         nested: Vec::new(),
     }
@@ -237,6 +239,7 @@ fn rest() -> Column {
         default: None,
         default_sql: None,
         sequence: None,
+        identity: None,
         hidden: false,
         nested: Vec::new(),
     }
@@ -428,14 +431,33 @@ fn defaults(
                         }
                     }
                 }
-                ColumnOption::Identity { options: given, .. } => {
+                ColumnOption::Identity {
+                    always,
+                    options: given,
+                } => {
+                    if changed.default_sql.is_some() || options.is_some() {
+                        return Err(error(
+                            sqlstate::SYNTAX_ERROR,
+                            format!(
+                                "both default and identity specified for column \"{}\"",
+                                column.name
+                            ),
+                            span,
+                        )
+                        .on(&column.name));
+                    }
                     if !column.ty.is_integer() {
                         return Err(error(
                             sqlstate::INVALID_PARAMETER_VALUE,
                             "identity column type must be smallint, integer, or bigint",
                             span,
-                        ));
+                        )
+                        .on(&column.name));
                     }
+                    changed.identity = Some(match always {
+                        true => Identity::Always,
+                        false => Identity::ByDefault,
+                    });
                     options = Some(given.clone());
                 }
                 _ => {}

@@ -103,6 +103,7 @@ pub fn view_relation(
             default: None,
             default_sql: None,
             sequence: None,
+            identity: None,
             hidden: false,
             nested: Vec::new(),
         })
