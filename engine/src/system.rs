@@ -125,6 +125,7 @@ fn objects(system: &SystemTables<'_>) -> Vec<Vec<Value>> {
     system
         .catalog
         .objects()
+        .filter(|object| !object.is_builtin())
         .map(|object| {
             let (relation, storage, sql) = match object {
                 Object::Relation(relation) => (
@@ -167,6 +168,7 @@ fn columns(system: &SystemTables<'_>) -> Vec<Vec<Value>> {
     system
         .catalog
         .relations()
+        .filter(|relation| !relation.is_builtin())
         .flat_map(|relation| columns_of(relation))
         .collect()
 }

@@ -73,6 +73,15 @@ impl Object {
         }
     }
 
+    /// Whether it is in every database, without anybody having made it.
+    #[must_use]
+    pub fn is_builtin(&self) -> bool {
+        match self {
+            Self::Relation(relation) => relation.is_builtin(),
+            Self::Index(_) | Self::Sequence(_) => false,
+        }
+    }
+
     /// What it is, in words.
     #[must_use]
     pub fn kind_name(&self) -> &'static str {

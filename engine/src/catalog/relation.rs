@@ -178,6 +178,12 @@ impl Relation {
         self.columns.iter().map(|column| column.id).collect()
     }
 
+    /// Whether it is in every database, like `tailwater.view_errors`.
+    #[must_use]
+    pub fn is_builtin(&self) -> bool {
+        self.storage < super::system_storage::FIRST_USER
+    }
+
     /// Storages of operator state, if it is a materialised view.
     pub fn state_storages(&self) -> impl Iterator<Item = StorageId> {
         self.view.iter().flat_map(|view| view.state.iter().copied())

@@ -21,6 +21,7 @@ use crate::sql::ddl;
 use crate::sql::statement::{
     AlterAction, AlterTable, ColumnDef, ColumnOption, Ident, Parsed, Rename, TableConstraint,
 };
+use crate::sql::{parse_condition, rename_column};
 use crate::system::SystemTables;
 use crate::txn::Transaction;
 
@@ -255,12 +256,54 @@ impl Change<'_> {
         let position = self.position(from)?;
         self.refuse_taken(to)?;
         refuse_dependents(txn, &self.table)?;
+        let from = fold(from);
         let to = fold(to);
         let mut relation = (*self.table).clone();
         if let Some(column) = relation.columns.get_mut(position) {
-            column.name = to;
+            column.name = to.clone();
+        }
+        for place in 0..relation.checks.len() {
+            self.retell_check(txn, &mut relation, place, &from, &to)?;
         }
         self.store(txn, relation).map(drop)
+    }
+
+    /// A CHECK says what it said, with the column's new name.
+    fn retell_check(
+        &self,
+        txn: &Transaction,
+        relation: &mut Relation,
+        place: usize,
+        from: &str,
+        to: &str,
+    ) -> Result<()> {
+        let Some(check) = self.table.checks.get(place) else {
+            return Ok(());
+        };
+        let to = definition::quoted(to);
+        let sql = rename_column(&check.sql, &self.table.name.name, from, &to);
+        let system = SystemTables::new(self.around.engine, &txn.catalog);
+        let again = parse_condition(&sql).and_then(|condition| {
+            bind_expr(
+                &txn.catalog,
+                Some(relation),
+                &condition,
+                Some(&SqlType::Bool),
+                &system,
+            )
+        });
+        if again.is_ok_and(|(expr, _)| expr == check.expr) {
+            if let Some(slot) = relation.checks.get_mut(place) {
+                slot.sql = sql;
+            }
+            return Ok(());
+        }
+        Err(Error::statement(
+            sqlstate::FEATURE_NOT_SUPPORTED,
+            format!("the new name cannot be told in CHECK ({})", check.sql),
+        )
+        .on(check.name.clone())
+        .with_hint("drop the constraint, rename the column and add the constraint again"))
     }
 
     fn refuse_taken(&self, ident: &Ident) -> Result<()> {
@@ -279,7 +322,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// The column comes last in the row layout, so that what is bound to positions stays good.
+    /// The column comes last in the row layout, but for the column of undeclared fields.
     fn add_column(
         &self,
         txn: &mut Transaction,
@@ -313,14 +356,15 @@ impl Change<'_> {
         }
         let default = column.default.clone();
         let not_null = column.not_null;
-        relation.columns.push(column);
-        let relation = self.store(txn, relation)?;
+        let place = relation.rest().unwrap_or(relation.columns.len());
+        relation.columns.insert(place, column);
+        let moved = |position: usize| position + usize::from(position >= place);
+        let relation = self.store_moved(txn, relation, &moved)?;
         if default.is_none() && !not_null {
             return Ok(());
         }
-        let last = relation.columns.len() - 1;
         self.rewrite(txn, &relation, &mut |row, cx| {
-            if let (Some(slot), Some(default)) = (row.get_mut(last), &default) {
+            if let (Some(slot), Some(default)) = (row.get_mut(place), &default) {
                 *slot = default.eval(&[], cx)?;
             }
             Ok(())
@@ -357,30 +401,39 @@ impl Change<'_> {
         relation
             .checks
             .retain(|check| !check.expr.columns().contains(&dropped));
-        for check in &mut relation.checks {
-            check.expr.map_columns(&moved);
-        }
-        for part in &mut relation.primary_key {
-            part.expr.map_columns(&moved);
-        }
         let indexes: Vec<Arc<Index>> = txn.catalog.indexes_of(relation.id).cloned().collect();
-        self.store(txn, relation)?;
         for index in indexes {
-            if index
-                .parts
-                .iter()
-                .any(|part| part.expr.columns().contains(&dropped))
-            {
+            let mut parts = index.parts.iter();
+            if parts.any(|part| part.expr.columns().contains(&dropped)) {
                 remove_index(txn, &index)?;
-            } else {
-                let mut index = (*index).clone();
-                for part in &mut index.parts {
-                    part.expr.map_columns(&moved);
-                }
-                txn.put_object(index.id, Some(Object::Index(index.into())))?;
             }
         }
-        Ok(())
+        self.store_moved(txn, relation, &moved).map(drop)
+    }
+
+    /// Stores a relation whose columns have other places now, and what is bound to the places.
+    fn store_moved(
+        &self,
+        txn: &mut Transaction,
+        mut relation: Relation,
+        moved: &dyn Fn(usize) -> usize,
+    ) -> Result<Arc<Relation>> {
+        for check in &mut relation.checks {
+            check.expr.map_columns(moved);
+        }
+        for part in &mut relation.primary_key {
+            part.expr.map_columns(moved);
+        }
+        let indexes: Vec<Arc<Index>> = txn.catalog.indexes_of(relation.id).cloned().collect();
+        let relation = self.store(txn, relation)?;
+        for index in indexes {
+            let mut index = (*index).clone();
+            for part in &mut index.parts {
+                part.expr.map_columns(moved);
+            }
+            txn.put_object(index.id, Some(Object::Index(index.into())))?;
+        }
+        Ok(relation)
     }
 
     fn add_constraint(&self, txn: &mut Transaction, constraint: &TableConstraint) -> Result<()> {

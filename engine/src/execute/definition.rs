@@ -99,11 +99,28 @@ fn index_parts(table: &Relation, index: &Index) -> String {
 
 /// A part of a key; a column by the name it has now.
 fn part_sql(table: &Relation, expr: &Expr, text: &str, descending: bool) -> String {
-    let column = match expr {
+    let (base, path) = match expr {
+        Expr::Path { base, path } => (&**base, Some(path)),
+        column => (column, None),
+    };
+    let column = match base {
         Expr::Column(position) => table.columns.get(*position),
         _ => None,
     };
-    let mut sql = column.map_or_else(|| text.to_owned(), |column| quoted(&column.name));
+    let mut sql = match column {
+        Some(column) if !column.is_rest() => {
+            let mut sql = quoted(&column.name);
+            for step in path.into_iter().flat_map(|path| &path.0) {
+                // Writing to a String does not fail.
+                let _ = match step {
+                    PathStep::Field(name) => write!(sql, ".{}", quoted(name)),
+                    PathStep::Index(index) => write!(sql, "[{index}]"),
+                };
+            }
+            sql
+        }
+        _ => text.to_owned(),
+    };
     sql.push_str(if descending { " DESC" } else { "" });
     sql
 }
@@ -176,7 +193,7 @@ fn push_type(sql: &mut String, ty: &SqlType, nested: &[NestedField], above: &Pat
     let _ = write!(sql, " ({})", items.join(", "));
 }
 
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     let is_plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name
             .chars()

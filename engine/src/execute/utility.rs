@@ -112,7 +112,7 @@ pub(super) fn show(around: &Surroundings<'_>, txn: &Transaction, show: &Show) ->
     let relations = |keep: &dyn Fn(&Relation) -> bool| {
         let rows = catalog
             .relations()
-            .filter(|relation| keep(relation))
+            .filter(|relation| !relation.is_builtin() && keep(relation))
             .map(|relation| vec![Value::text(&relation.name.to_string())].into())
             .collect();
         Ran::Collected(fields(&[("name", SqlType::Text)]), rows)

@@ -13,7 +13,7 @@ use crate::catalog::{Catalog, Relation};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::sql::binder::bind_expr;
-use crate::sql::{Statement, parse_one};
+use crate::sql::parse_condition;
 
 /// A condition over the rows of one relation.
 pub(super) struct Condition {
@@ -103,7 +103,7 @@ pub(super) fn bind(
     let (expr, _) = bind_expr(
         catalog,
         Some(relation),
-        &parse(condition)?,
+        &parse_condition(condition)?,
         Some(&SqlType::Bool),
         &system,
     )?;
@@ -131,33 +131,6 @@ pub(super) fn bind(
         expr,
         cx: ExecContext::default(),
     })
-}
-
-/// A condition as it stands in a WHERE.
-fn parse(condition: &str) -> Result<sqlparser::ast::Expr> {
-    use sqlparser::ast::SetExpr;
-    // In brackets, and on a line of its own: nothing may follow the condition, and a comment ends with it.
-    const BEFORE: &str = "SELECT 1 WHERE (";
-    let parsed = parse_one(&format!("{BEFORE}{condition}\n)")).map_err(|mut error| {
-        error.position = error
-            .position
-            .map(|place| place.saturating_sub(BEFORE.len()));
-        error
-    })?;
-    let Statement::Query(query) = parsed.statement else {
-        return Err(no_condition(condition));
-    };
-    match *query.body {
-        SetExpr::Select(select) => select.selection.ok_or_else(|| no_condition(condition)),
-        _ => Err(no_condition(condition)),
-    }
-}
-
-fn no_condition(text: &str) -> Error {
-    Error::statement(
-        sqlstate::SYNTAX_ERROR,
-        format!("\"{text}\" is not a condition"),
-    )
 }
 
 /// FNV-1a, 64 bits: stands in resume tokens, so it is the same in every process and version.

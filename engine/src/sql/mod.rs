@@ -5,6 +5,7 @@
 
 pub mod binder;
 pub mod bound;
+mod condition;
 pub mod construct;
 pub mod ddl;
 pub mod dialect;
@@ -16,6 +17,7 @@ mod limits;
 pub mod parser;
 pub mod statement;
 
+pub(crate) use condition::{parse_condition, rename_column};
 pub use error::{SqlError, SqlResult};
 pub use lexer::{byte_offset, complete_prefix};
 pub use parser::{parse_one, parse_script};
