@@ -135,10 +135,6 @@ impl Builder {
             Box::new(move |lsn| hook.publish(lsn)),
         )
         .map_err(log_error)?;
-        if self.settings.wal.sync != SyncMode::Commit || found.tail_cut.is_some() {
-            // Commits that were fed and then lost must not be taken for those that get their numbers now.
-            wal.begin_epoch().map_err(log_error)?;
-        }
         let catalog = recovery::load_catalog(&store, meta.next_id)?;
         // What was dropped after the last checkpoint still has its space there.
         store.drop_unknown(&catalog.storages())?;

@@ -18,6 +18,7 @@ pub(crate) const PAYLOAD_BYTES_MAX: usize = 1 << 30;
 const MAGIC: [u8; 8] = *b"TWLOG\r\n\x1a";
 const FORMAT_VERSION: u32 = 1;
 const FLAG_RECYCLED: u32 = 1;
+const FLAG_LAZY: u32 = 2;
 const CRC_AT: usize = 72;
 const HISTORY_AT: usize = 80;
 const EPOCH_BYTES: usize = 16;
@@ -44,6 +45,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) created_unix_ms: u64,
     /// The file held other frames before.
     pub(crate) recycled: bool,
+    /// Its records may have been shown to somebody before they were durable.
+    pub(crate) lazy: bool,
     /// Oldest first; the newest is `epoch`.
     pub(crate) history: Vec<Epoch>,
 }
@@ -62,7 +65,8 @@ impl SegmentHeader {
         let mut out = Vec::with_capacity(BLOCK_BYTES);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        let flags = if self.recycled { FLAG_RECYCLED } else { 0 };
+        let recycled = if self.recycled { FLAG_RECYCLED } else { 0 };
+        let flags = recycled | if self.lazy { FLAG_LAZY } else { 0 };
         out.extend_from_slice(&flags.to_le_bytes());
         out.extend_from_slice(&self.database_id);
         out.extend_from_slice(&self.epoch.to_le_bytes());
@@ -120,6 +124,7 @@ impl SegmentHeader {
             after_lsn: Lsn(u64_at(block, 56)),
             created_unix_ms: u64_at(block, 64),
             recycled: u32_at(block, 12) & FLAG_RECYCLED != 0,
+            lazy: u32_at(block, 12) & FLAG_LAZY != 0,
             history: history.collect(),
         };
         if header.is_possible() {
@@ -302,6 +307,7 @@ mod tests {
             after_lsn: Lsn(80),
             created_unix_ms: 5,
             recycled: true,
+            lazy: false,
             history,
         }
     }

@@ -17,7 +17,7 @@ use tailwater_proto::Lsn;
 use super::format::{self, BLOCK_BYTES, Epoch, FRAMES_AT, SegmentHeader};
 use super::segment::Segment;
 use crate::error::{Error, Result};
-use crate::settings::{Background, Settings};
+use crate::settings::{Background, Settings, SyncMode};
 use crate::sync::Mutex;
 use crate::vfs::{OpenMode, Vfs, VfsFile};
 
@@ -343,6 +343,7 @@ impl Pool {
             after_lsn,
             created_unix_ms: now_unix_ms(),
             recycled: spare.recycled,
+            lazy: self.settings.sync != SyncMode::Commit,
             history: state.history.clone(),
         };
         let from = self.dir.join(format::spare_name(spare.number));

@@ -2,7 +2,8 @@
 //!
 //! Damage in what was confirmed (by a later frame, a later segment or the storage) is an error that names file
 //! and byte; an unconfirmed tail is cut and reported. Nothing is written before the whole log has been read.
-//! Then the tail is synced and a fresh segment opened, so nothing depends on pages of doubtful state.
+//! Then the tail is synced and a fresh segment opened, so nothing depends on pages of doubtful state; in a new epoch, if
+//! anything may be gone that was shown to somebody.
 //! Next door: `scan`.
 
 use std::collections::VecDeque;
@@ -72,11 +73,12 @@ pub(crate) fn recover(
     let history = segments
         .last()
         .map_or_else(Vec::new, |s| s.header.history.clone());
-    let history = if history.is_empty() {
+    let mut history = if history.is_empty() {
         first_epoch()
     } else {
         history
     };
+    let was_lazy = segments.last().is_some_and(|segment| segment.header.lazy);
 
     let mut walk = Walk::new(applied, &settings, on_record);
     for segment in &segments {
@@ -84,6 +86,14 @@ pub(crate) fn recover(
     }
     let tail_cut = walk.judge_tail(&segments)?;
     let last_lsn = walk.last_lsn();
+    if was_lazy || tail_cut.is_some() {
+        // Records may be gone that somebody was shown: who got as far must not take those that get their numbers now
+        // for them. The fresh segment says so from its first byte on; until it is there, the old one does.
+        history.push(Epoch {
+            number: history.last().map_or(1, |epoch| epoch.number) + 1,
+            first_lsn: last_lsn.next(),
+        });
+    }
     let epoch = history.last().map_or(1, |epoch| epoch.number);
     let report = RecoveryReport {
         records: walk.records,
