@@ -256,8 +256,9 @@ impl Builder {
     }
 
     /// Attaches to the state of the last checkpoint, whoever else has the database open: it takes no lock, reads no
-    /// log and changes nothing; every write is refused with `25006`. Later commits are not seen; when the writer has
-    /// made another checkpoint, statements may fail with `40001`: attach again.
+    /// log and changes nothing; every write is refused with `25006`. Each statement outside a transaction sees the last
+    /// checkpoint there is when it begins. A transaction stays with the one it began with; once the writer has made
+    /// another, its reads may fail with `40001`: begin again.
     ///
     /// ```
     /// # fn main() -> tailwater::Result<()> {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use tailwater_capture::{Feed, ResetReason};
 use tailwater_proto::key_codec::decode_key;
 use tailwater_proto::{Direction, KeyRange, Lsn, StorageId, Value, sqlstate};
@@ -39,6 +39,8 @@ pub(crate) struct Engine {
     pub(crate) catalogs: Mutex<VecDeque<SequencedCatalog>>,
     /// The catalog that is visible, with the LSN of its last change.
     visible_catalog: RwLock<(Lsn, Arc<Catalog>)>,
+    /// Held while a reading process goes over to another checkpoint.
+    attaching: Mutex<()>,
     poisoned: OnceLock<String>,
     /// Shut down: the log takes nothing any more.
     pub(crate) closed: AtomicBool,
@@ -119,6 +121,7 @@ impl Engine {
             }),
             catalogs: Mutex::default(),
             visible_catalog: RwLock::new((parts.tip, catalog)),
+            attaching: Mutex::default(),
             poisoned: OnceLock::new(),
             closed: AtomicBool::new(false),
             row_ids: Mutex::default(),
@@ -143,6 +146,8 @@ impl Engine {
         let (snapshot, catalog) = match mode {
             Mode::ReadOnly => {
                 self.check_closed()?;
+                // Between going over to another checkpoint and reading its catalog nobody begins.
+                let _attached = self.attached_anew()?;
                 self.visible()
             }
             Mode::ReadWrite => {
@@ -158,6 +163,22 @@ impl Engine {
             Arc::clone(principal),
             self.settings.transaction_memory_bytes_max,
         ))
+    }
+
+    /// In a database that is open for reading only: goes over to the writer's last checkpoint, if there is a new one.
+    fn attached_anew(&self) -> Result<Option<MutexGuard<'_, ()>>> {
+        if !self.settings.read_only {
+            return Ok(None);
+        }
+        let guard = self.attaching.lock();
+        if self.store.reattach()? {
+            let next_id = crate::recovery::read_meta(&self.store)?.map_or(0, |meta| meta.next_id);
+            let mut catalog = crate::recovery::load_catalog(&self.store, next_id)?;
+            let mut visible = self.visible_catalog.write();
+            catalog.succeed(&visible.1);
+            *visible = (self.store.visible_lsn(), Arc::new(catalog));
+        }
+        Ok(Some(guard))
     }
 
     /// Begins a transaction that writes, by a caller that holds the sequencer.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use tailwater_capture::Feed;
 use tailwater_proto::{Lsn, sqlstate};
 use tailwater_views::Counters;
+use tailwater_wal::Wal;
 use tailwater_wal::vfs::{LockOutcome, MemoryVfs, OsVfs, Vfs, VfsLock};
-use tailwater_wal::{SyncMode, Wal};
 
 use crate::builder::Builder;
 use crate::clock::{Clock, SystemClock};

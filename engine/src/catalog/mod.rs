@@ -130,6 +130,11 @@ impl Catalog {
         self.version
     }
 
+    /// Takes the place of another one: no plan bound against that is good for this.
+    pub fn succeed(&mut self, before: &Self) {
+        self.version = self.version.max(before.version + 1);
+    }
+
     /// A number for a new object or storage: both are drawn from one counter.
     pub fn allocate(&mut self) -> u32 {
         let id = self.next_id;

@@ -59,6 +59,18 @@ impl redb::StorageBackend for WriterBackend {
     }
 }
 
+/// What changes in the file with every checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header([u8; HEADER_BYTES]);
+
+impl Header {
+    pub(super) fn read(file: &dyn VfsFile) -> io::Result<Self> {
+        let mut bytes = [0; HEADER_BYTES];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(Self(bytes))
+    }
+}
+
 /// A reader attached to the last checkpoint while another process may write the next one.
 ///
 /// redb's pages are copied on write: those of checkpoint n stay as they are until checkpoint n+1 is in the
@@ -69,33 +81,34 @@ impl redb::StorageBackend for WriterBackend {
 pub(super) struct ReaderBackend {
     file: Arc<dyn VfsFile>,
     /// Header as found.
-    seen: [u8; HEADER_BYTES],
+    seen: Header,
     /// Header as served.
     served: [u8; HEADER_BYTES],
     moved: Arc<AtomicBool>,
 }
 
 impl ReaderBackend {
-    /// Attaches to what the header names now.
-    pub(super) fn attach(file: Arc<dyn VfsFile>, moved: Arc<AtomicBool>) -> io::Result<Self> {
-        let mut seen = [0; HEADER_BYTES];
-        file.read_exact_at(&mut seen, 0)?;
-        let mut served = seen;
+    /// Attaches to what the header names now; the header comes along.
+    pub(super) fn attach(
+        file: Arc<dyn VfsFile>,
+        moved: Arc<AtomicBool>,
+    ) -> io::Result<(Self, Header)> {
+        let seen = Header::read(&*file)?;
+        let mut served = seen.0;
         if let Some(flags) = served.get_mut(FLAGS_AT) {
             *flags &= !FLAG_UNCLEAN;
         }
-        Ok(Self {
+        let backend = Self {
             file,
             seen,
             served,
             moved,
-        })
+        };
+        Ok((backend, seen))
     }
 
     fn check_unmoved(&self) -> io::Result<()> {
-        let mut now = [0; HEADER_BYTES];
-        self.file.read_exact_at(&mut now, 0)?;
-        if now == self.seen {
+        if Header::read(&*self.file)? == self.seen {
             return Ok(());
         }
         self.moved.store(true, Ordering::Release);

@@ -15,7 +15,7 @@ use redb::{Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadableDatabas
 use tailwater_proto::{Key, Lsn, StorageId};
 use tailwater_wal::vfs::{OpenMode, Vfs, VfsFile};
 
-use super::backend::{ReaderBackend, WriterBackend};
+use super::backend::{Header, ReaderBackend, WriterBackend};
 use super::base::{Base, guarded};
 use super::checkpoint;
 use super::error::{Result, StorageError};
@@ -34,6 +34,9 @@ const PAGE_BYTES: u64 = 4096;
 const GROWTH_BYTES_MAX: u64 = 64 << 20;
 /// What a checkpoint of nothing may need.
 const CHECKPOINT_BYTES_MIN: u64 = 256 << 10;
+
+/// How often attaching is tried while checkpoints come between.
+const ATTACH_TRIES_MAX: u32 = 10;
 
 /// One change of a commit: storage, key, new value or `None` for "deleted".
 pub(crate) type Write = (StorageId, Key, Option<Arc<[u8]>>);
@@ -85,7 +88,7 @@ pub(crate) struct StoreStats {
 /// The open storage file.
 pub(super) enum File {
     Writer(Writer),
-    Reader(ReadOnlyDatabase, Arc<AtomicBool>),
+    Reader(Box<Reader>),
 }
 
 impl File {
@@ -96,14 +99,87 @@ impl File {
                 let transaction = guarded(|| handle.database.begin_read())?;
                 Base::new(transaction, Some(Arc::clone(&handle.failed)))
             }),
-            Self::Reader(database, moved) => {
-                let base = guarded(|| database.begin_read())
-                    .and_then(|transaction| Base::new(transaction, Some(Arc::clone(moved))));
-                base.map_err(|error| match moved.load(Ordering::Acquire) {
-                    true => StorageError::CheckpointMoved,
-                    false => error,
-                })
-            }
+            Self::Reader(reader) => reader.base(),
+        }
+    }
+}
+
+/// The storage file as a process that only reads has it open.
+pub(super) struct Reader {
+    file: Arc<dyn VfsFile>,
+    cache_bytes: usize,
+    attached: Mutex<Attached>,
+}
+
+/// The file as of one checkpoint.
+struct Attached {
+    database: ReadOnlyDatabase,
+    header: Header,
+    moved: Arc<AtomicBool>,
+}
+
+impl Reader {
+    fn open(file: Arc<dyn VfsFile>, cache_bytes: usize) -> Result<Self> {
+        let attached = Mutex::new(Attached::new(&file, cache_bytes)?);
+        Ok(Self {
+            file,
+            cache_bytes,
+            attached,
+        })
+    }
+
+    fn base(&self) -> Result<Base> {
+        self.attached.lock().base()
+    }
+
+    /// Attaches to the checkpoint that is there now; `None` if it is still the one known.
+    fn reattach(&self) -> Result<Option<Base>> {
+        let mut attached = self.attached.lock();
+        let now = Header::read(&*self.file).map_err(io)?;
+        if now == attached.header && !attached.moved.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        let next = Attached::new(&self.file, self.cache_bytes)?;
+        let base = next.base()?;
+        *attached = next;
+        Ok(Some(base))
+    }
+}
+
+impl Attached {
+    fn new(file: &Arc<dyn VfsFile>, cache_bytes: usize) -> Result<Self> {
+        let moved = Arc::new(AtomicBool::new(false));
+        let open = || {
+            let (backend, header) =
+                ReaderBackend::attach(Arc::clone(file), Arc::clone(&moved)).map_err(io)?;
+            let database = guarded(|| {
+                Builder::new()
+                    .set_cache_size(cache_bytes)
+                    .set_concurrency_mode(ConcurrencyMode::SingleWriter)
+                    .open_read_only_with_backend(backend)
+            })?;
+            Ok((database, header))
+        };
+        let opened = open();
+        let (database, header) = opened.map_err(|error| Self::told(&moved, error))?;
+        Ok(Self {
+            database,
+            header,
+            moved,
+        })
+    }
+
+    fn base(&self) -> Result<Base> {
+        guarded(|| self.database.begin_read())
+            .and_then(|transaction| Base::new(transaction, Some(Arc::clone(&self.moved))))
+            .map_err(|error| Self::told(&self.moved, error))
+    }
+
+    /// The error, unless it comes from a checkpoint that was written meanwhile.
+    fn told(moved: &AtomicBool, error: StorageError) -> StorageError {
+        match moved.load(Ordering::Acquire) {
+            true => StorageError::CheckpointMoved,
+            false => error,
         }
     }
 }
@@ -225,22 +301,45 @@ impl Store {
         path: &Path,
         settings: StoreSettings,
     ) -> Result<Self> {
-        let moved = Arc::new(AtomicBool::new(false));
         let open = || {
             let file = vfs.open(path, OpenMode::Read).map_err(io)?;
-            let backend = ReaderBackend::attach(file, Arc::clone(&moved)).map_err(io)?;
-            let database = guarded(|| {
-                Builder::new()
-                    .set_cache_size(settings.cache_bytes)
-                    .set_concurrency_mode(ConcurrencyMode::SingleWriter)
-                    .open_read_only_with_backend(backend)
-            })?;
-            Self::with_file(File::Reader(database, Arc::clone(&moved)), path, settings)
+            let reader = Reader::open(file, settings.cache_bytes)?;
+            Self::with_file(File::Reader(Box::new(reader)), path, settings)
         };
-        open().map_err(|error| match moved.load(Ordering::Acquire) {
-            true => StorageError::CheckpointMoved,
-            false => in_file(error, path),
-        })
+        open().map_err(|error| in_file(error, path))
+    }
+
+    /// Goes over to the last checkpoint that another process has written, if there is a new one; snapshots of the one
+    /// before may be refused from then on. Says whether there was. Does nothing on a store that writes itself.
+    ///
+    /// # Errors
+    /// As [`Store::open_read_only`].
+    pub(crate) fn reattach(&self) -> Result<bool> {
+        let File::Reader(reader) = &self.file else {
+            return Ok(false);
+        };
+        let mut tries = 0;
+        let base = loop {
+            tries += 1;
+            match reader.reattach() {
+                Ok(None) => return Ok(false),
+                Ok(Some(base)) => break Arc::new(base),
+                // Another checkpoint came between.
+                Err(StorageError::CheckpointMoved) if tries < ATTACH_TRIES_MAX => {}
+                Err(error) => return Err(in_file(error, &self.path)),
+            }
+        };
+        let applied = base.applied();
+        let history = Arc::new(History::new(applied));
+        self.replace_root(|_| Root {
+            active: Arc::new(Generation::new(Arc::clone(&self.gauge))),
+            frozen: Vec::new(),
+            base,
+            history,
+        });
+        self.live.advance_tip(applied);
+        self.live.set_visible(applied);
+        Ok(true)
     }
 
     fn with_file(file: File, path: &Path, settings: StoreSettings) -> Result<Self> {
@@ -270,14 +369,14 @@ impl Store {
 
     /// The storage file.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// How many bytes the next checkpoint may need on the disk, at most, about: new pages for all rows, a copy of each
     /// page that a changed key may be in, and what the file grows by in one step.
     #[must_use]
-    pub fn checkpoint_bytes(&self) -> u64 {
+    pub(crate) fn checkpoint_bytes(&self) -> u64 {
         let root = self.root();
         let keys: u64 = root
             .generations()
@@ -312,7 +411,7 @@ impl Store {
                 Some(handle) => guarded(|| handle.database.close()),
                 None => Ok(()),
             },
-            File::Reader(database, _) => guarded(|| database.close()),
+            File::Reader(reader) => guarded(|| reader.attached.into_inner().database.close()),
         }
         .map_err(|error| in_file(error, &path))
     }

@@ -2,6 +2,7 @@
 //!
 //! A log on a full disk used to find out while it wrote a group: it was poisoned, and commits ended in "outcome
 //! unknown" that could have been refused.
+#![allow(clippy::print_stdout)]
 
 use std::io::ErrorKind;
 use std::thread;
