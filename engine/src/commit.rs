@@ -89,16 +89,7 @@ impl Engine {
 
         let lsn = sequencer.tip.next();
         drop(before);
-        self.store.apply(
-            lsn,
-            writes.storages().flat_map(|(storage, staged)| {
-                staged
-                    .rows
-                    .iter()
-                    .filter(|(_, row)| row.before != row.after)
-                    .map(move |(key, row)| (storage, key.clone(), row.after.clone()))
-            }),
-        );
+        self.store.apply(lsn, writes.into_images());
         for storage in &dropped {
             self.store.drop_storage(*storage, lsn);
         }

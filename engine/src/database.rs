@@ -256,8 +256,9 @@ impl Database {
         mut work: impl FnMut(&mut Tx<'_>) -> Result<T>,
     ) -> Result<Committed<T>> {
         let engine = self.engine();
-        let (value, lsn) =
-            engine.retry(&self.handle.principal, |txn| work(&mut Tx { engine, txn }))?;
+        let (value, lsn) = engine.retry(&self.handle.principal, |txn| {
+            work(&mut Tx::new(engine, txn))
+        })?;
         engine.wait(lsn)?;
         Ok(Committed { value, lsn })
     }
@@ -289,8 +290,9 @@ impl Database {
         mut work: impl FnMut(&mut Tx<'_>) -> Result<T>,
     ) -> Result<(T, Ticket)> {
         let engine = self.engine();
-        let (value, lsn) =
-            engine.retry(&self.handle.principal, |txn| work(&mut Tx { engine, txn }))?;
+        let (value, lsn) = engine.retry(&self.handle.principal, |txn| {
+            work(&mut Tx::new(engine, txn))
+        })?;
         Ok((value, Ticket::new(engine, lsn)))
     }
 
@@ -311,10 +313,7 @@ impl Database {
     pub fn view<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let engine = self.engine();
         let mut txn = engine.begin(Mode::ReadOnly, &self.handle.principal)?;
-        work(&mut Tx {
-            engine,
-            txn: &mut txn,
-        })
+        work(&mut Tx::new(engine, &mut txn))
     }
 
     /// A session: transactions by BEGIN and COMMIT, savepoints, cursors. For one thread at a time.

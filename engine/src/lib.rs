@@ -104,6 +104,7 @@ mod settings;
 mod sql;
 mod storage;
 mod system;
+mod table_writer;
 mod ticket;
 mod to_value;
 mod tx;

@@ -1,11 +1,14 @@
-//! Prepared statements and their cache: text to bound, optimized statement, good for one version of the catalog.
+//! Prepared statements and their cache: text to bound, optimized statement and what writes its rows, good for one
+//! version of the catalog.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::catalog::Catalog;
 use crate::sql::bound::BoundStatement;
+use crate::table_writer::TableWriter;
 
 /// A statement that is ready to run.
 #[derive(Debug)]
@@ -14,6 +17,29 @@ pub(crate) struct Prepared {
     pub(crate) catalog_version: u64,
     /// What to run.
     pub(crate) bound: BoundStatement,
+    /// What stages the rows of a statement that writes.
+    pub(crate) writer: Option<TableWriter>,
+}
+
+impl Prepared {
+    /// A statement that is bound and optimized against a catalog.
+    pub(crate) fn new(catalog: &Catalog, mut bound: BoundStatement) -> Self {
+        if let BoundStatement::Insert(insert) = &mut bound {
+            insert.source.inline_values();
+        }
+        let table = match &bound {
+            BoundStatement::Query(_) => None,
+            BoundStatement::Insert(bound) => Some(&bound.table),
+            BoundStatement::Update(bound) => Some(&bound.table),
+            BoundStatement::Delete(bound) => Some(&bound.table),
+        };
+        let writer = table.map(|table| TableWriter::new(catalog, table));
+        Self {
+            catalog_version: catalog.version(),
+            bound,
+            writer,
+        }
+    }
 }
 
 /// Prepared statements by their text, the least recently used leaving first.

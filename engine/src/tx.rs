@@ -78,8 +78,9 @@ pub struct Done {
 /// # }
 /// ```
 pub struct Tx<'t> {
-    pub(crate) engine: &'t Arc<Engine>,
-    pub(crate) txn: &'t mut Transaction,
+    engine: &'t Arc<Engine>,
+    txn: &'t mut Transaction,
+    cancel: CancelToken,
 }
 
 impl std::fmt::Debug for Tx<'_> {
@@ -90,7 +91,15 @@ impl std::fmt::Debug for Tx<'_> {
     }
 }
 
-impl Tx<'_> {
+impl<'t> Tx<'t> {
+    pub(crate) fn new(engine: &'t Arc<Engine>, txn: &'t mut Transaction) -> Self {
+        Self {
+            engine,
+            txn,
+            cancel: CancelToken::default(),
+        }
+    }
+
     /// The commit this transaction reads at.
     ///
     /// ```
@@ -177,10 +186,9 @@ impl Tx<'_> {
     }
 
     fn run(&mut self, sql: &str, parameters: &Parameters) -> Result<Ran> {
-        let cancel = CancelToken::default();
         let around = Surroundings {
             engine: self.engine,
-            cancel: &cancel,
+            cancel: &self.cancel,
             parameters,
         };
         let before = self.txn.savepoint();

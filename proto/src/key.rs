@@ -2,6 +2,7 @@
 //! What the bytes mean is the business of the key codec (`key_codec`); storages compare bytes only.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::ops::{Bound, Deref};
 
@@ -19,7 +20,7 @@ const INLINE: usize = 24;
 /// assert!(keys.is_sorted()); // as bytes in the order of the values
 /// assert_eq!(key_of(&[Value::Int(3)]), key_of(&[Value::Double(3.0)]));
 /// ```
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Key(SmallVec<[u8; INLINE]>);
 
 impl Key {
@@ -42,6 +43,7 @@ impl Key {
     /// key.extend(b"cd");
     /// assert_eq!(&*key, b"abcd");
     /// ```
+    #[inline]
     pub fn extend(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
@@ -53,6 +55,7 @@ impl Key {
     /// key.push(0x2a);
     /// assert_eq!(format!("{key:?}"), "x'2a'");
     /// ```
+    #[inline]
     pub fn push(&mut self, byte: u8) {
         self.0.push(byte);
     }
@@ -66,6 +69,7 @@ impl Key {
     /// key.as_mut_slice().iter_mut().for_each(|byte| *byte = !*byte);
     /// assert_eq!(&*key, [0xff, 0x0f]);
     /// ```
+    #[inline]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         &mut self.0
     }
@@ -77,6 +81,7 @@ impl Key {
     /// key.truncate(6);
     /// assert_eq!(&*key, b"prefix");
     /// ```
+    #[inline]
     pub fn truncate(&mut self, len: usize) {
         self.0.truncate(len);
     }
@@ -105,26 +110,52 @@ impl Key {
     }
 }
 
+impl Ord for Key {
+    /// Byte order. The first eight bytes are compared as one number: they decide nearly always, and searching a map
+    /// of keys is mostly comparing.
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (own, other) = (self.0.as_slice(), other.0.as_slice());
+        if let (Some(first), Some(second)) = (own.first_chunk::<8>(), other.first_chunk::<8>())
+            && first != second
+        {
+            return u64::from_be_bytes(*first).cmp(&u64::from_be_bytes(*second));
+        }
+        own.cmp(other)
+    }
+}
+
+impl PartialOrd for Key {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Deref for Key {
     type Target = [u8];
+    #[inline]
     fn deref(&self) -> &[u8] {
         &self.0
     }
 }
 
 impl Borrow<[u8]> for Key {
+    #[inline]
     fn borrow(&self) -> &[u8] {
         &self.0
     }
 }
 
 impl AsRef<[u8]> for Key {
+    #[inline]
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
 }
 
 impl From<&[u8]> for Key {
+    #[inline]
     fn from(bytes: &[u8]) -> Self {
         Self(SmallVec::from_slice(bytes))
     }

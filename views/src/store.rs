@@ -24,7 +24,7 @@ pub trait Reader: Send + Sync {
     ///
     /// # Errors
     /// When the storage fails or is damaged.
-    fn get(&self, storage: StorageId, key: &[u8]) -> Result<Option<Arc<[u8]>>>;
+    fn get(&self, storage: StorageId, key: &Key) -> Result<Option<Arc<[u8]>>>;
 
     /// The rows of a range, in the asked order.
     ///
@@ -59,7 +59,7 @@ pub trait StateStore {
     ///
     /// # Errors
     /// When the storage fails or is damaged.
-    fn get(&self, image: Image, storage: StorageId, key: &[u8]) -> Result<Option<Arc<[u8]>>>;
+    fn get(&self, image: Image, storage: StorageId, key: &Key) -> Result<Option<Arc<[u8]>>>;
 
     /// The rows of a range of one image, in ascending order of keys, until `visit` returns `false`.
     ///

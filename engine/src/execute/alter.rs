@@ -11,7 +11,6 @@ use tailwater_views::{ExecContext, Expr, Reader};
 use super::ddl::{add_index, depends, remove_index};
 use super::definition;
 use super::run::{Ran, Surroundings};
-use super::table_writer::TableWriter;
 use crate::catalog::{Check, Index, Object, ObjectName, Relation};
 use crate::error::{Error, Result};
 use crate::sql::binder::bind_expr;
@@ -23,6 +22,7 @@ use crate::sql::statement::{
 };
 use crate::sql::{parse_condition, rename_column};
 use crate::system::SystemTables;
+use crate::table_writer::TableWriter;
 use crate::txn::Transaction;
 
 /// Runs ALTER TABLE.
@@ -594,7 +594,7 @@ impl Change<'_> {
             cancel: self.around.cancel.clone(),
             ..ExecContext::default()
         };
-        let writer = TableWriter::new(txn, relation);
+        let writer = TableWriter::new(&txn.catalog, relation);
         let reader = txn.reader();
         let mut rows = reader.scan(relation.storage, KeyRange::all(), Direction::Forward)?;
         while let Some((key, image)) = rows.next()? {

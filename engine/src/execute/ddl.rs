@@ -13,7 +13,6 @@ use super::alter;
 use super::load;
 use super::run::{Ran, Surroundings};
 use super::sequence;
-use super::table_writer::TableWriter;
 use crate::catalog::{
     Catalog, Index, Object, ObjectId, ObjectName, Relation, RelationKind, Sequence, ViewDefinition,
 };
@@ -29,6 +28,7 @@ use crate::sql::statement::{
     Truncate,
 };
 use crate::system::SystemTables;
+use crate::table_writer::TableWriter;
 use crate::txn::Transaction;
 
 /// Runs a DDL statement.
@@ -534,7 +534,7 @@ fn truncate_tables(txn: &mut Transaction, parsed: &Parsed, truncate: &Truncate) 
     for name in &truncate.names {
         let table = table(txn, &object_name(name))
             .map_err(|error| error.at(parsed.offset_of(name.span())))?;
-        let writer = TableWriter::new(txn, &table);
+        let writer = TableWriter::new(&txn.catalog, &table);
         let reader = txn.reader();
         let mut rows = reader.scan(table.storage, KeyRange::all(), Direction::Forward)?;
         while let Some((key, image)) = rows.next()? {

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tailwater_proto::{Document, Key, Row, Value, sqlstate};
-use tailwater_views::{ExecContext, Plan};
+use tailwater_views::{ExecContext, Expr};
 
 use super::document::{conform, place, set_path, unset_path};
 use super::query;
 use super::sequence::next_value;
-use super::table_writer::{Obstacle, TableWriter};
 use crate::catalog::{Identity, Relation};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -18,6 +18,7 @@ use crate::sql::bound::{
     Assignment, BoundDelete, BoundInsert, BoundUpdate, InsertSource, OnConflict, Overriding,
     Returning,
 };
+use crate::table_writer::{Obstacle, TableWriter};
 use crate::txn::Transaction;
 
 /// What a statement did.
@@ -59,37 +60,21 @@ pub(crate) fn insert(
     engine: &Engine,
     txn: &mut Transaction,
     bound: &BoundInsert,
+    writer: &TableWriter,
     cx: &ExecContext,
 ) -> Result<DmlResult> {
-    let writer = TableWriter::new(txn, &bound.table);
     let mut result = DmlResult::default();
     match &bound.source {
+        InsertSource::Values(rows) => {
+            for exprs in rows {
+                let given = exprs.iter().map(|expr| eval_given(expr, &[], cx));
+                insert_row(engine, txn, bound, writer, given, &mut result, cx)?;
+            }
+        }
         InsertSource::Rows { plan, columns } => {
-            let mut insert_source = |txn: &mut Transaction, source: &[Value]| {
-                let given: Result<Vec<Option<Value>>> = columns
-                    .iter()
-                    .map(|expr| Ok(expr.as_ref().map(|e| e.eval(source, cx)).transpose()?))
-                    .collect();
-                insert_row(engine, txn, bound, &writer, given?, &mut result, cx)
-            };
-            if let Plan::Values { rows, .. } = plan {
-                // Literal rows read nothing, so they need no reader: most inserts are one of these.
-                let rows: Result<Vec<Vec<Value>>> = rows
-                    .iter()
-                    .map(|exprs| {
-                        Ok(exprs
-                            .iter()
-                            .map(|e| e.eval(&[], cx))
-                            .collect::<Result<_, _>>()?)
-                    })
-                    .collect();
-                for source in rows? {
-                    insert_source(txn, &source)?;
-                }
-            } else {
-                for source in query::open(txn, plan, cx)?.collect()? {
-                    insert_source(txn, &source)?;
-                }
+            for source in query::open(txn, plan, cx)?.collect()? {
+                let given = columns.iter().map(|expr| eval_given(expr, &source, cx));
+                insert_row(engine, txn, bound, writer, given, &mut result, cx)?;
             }
         }
         InsertSource::Documents(documents) => {
@@ -98,7 +83,8 @@ pub(crate) fn insert(
                 let document = as_document(&bound.table, &value)?;
                 let mut given = place(&bound.table, document)?;
                 identities(&bound.table, bound.overriding, &mut given)?;
-                insert_row(engine, txn, bound, &writer, given, &mut result, cx)?;
+                let given = given.into_iter().map(Ok);
+                insert_row(engine, txn, bound, writer, given, &mut result, cx)?;
             }
         }
     }
@@ -131,6 +117,14 @@ fn identities(table: &Relation, overriding: Overriding, given: &mut [Option<Valu
     Ok(())
 }
 
+/// What a row to be inserted says of one column; `None`: nothing.
+fn eval_given(expr: &Option<Expr>, source: &[Value], cx: &ExecContext) -> Result<Option<Value>> {
+    Ok(expr
+        .as_ref()
+        .map(|expr| expr.eval(source, cx))
+        .transpose()?)
+}
+
 fn as_document<'v>(table: &Relation, value: &'v Value) -> Result<&'v Document> {
     value.unwrap_json().as_document().ok_or_else(|| {
         Error::statement(
@@ -145,16 +139,20 @@ fn as_document<'v>(table: &Relation, value: &'v Value) -> Result<&'v Document> {
     })
 }
 
+/// Values of a row that is on its way into the table: few columns take no allocation.
+type RowValues = SmallVec<[Value; 8]>;
+
 fn insert_row(
     engine: &Engine,
     txn: &mut Transaction,
     bound: &BoundInsert,
     writer: &TableWriter,
-    given: Vec<Option<Value>>,
+    given: impl Iterator<Item = Result<Option<Value>>>,
     result: &mut DmlResult,
     cx: &ExecContext,
 ) -> Result<()> {
-    let row = complete(engine, txn, writer.table(), given, cx)?;
+    let mut row = RowValues::new();
+    complete(engine, txn, writer.table(), given, &mut row, cx)?;
     writer.check(&row, cx)?;
     let key = writer.key(&row, cx)?;
     let Some(obstacle) = writer.obstacle(txn, &key, &row, cx)? else {
@@ -230,12 +228,12 @@ fn complete(
     engine: &Engine,
     txn: &mut Transaction,
     table: &Arc<Relation>,
-    given: Vec<Option<Value>>,
+    given: impl Iterator<Item = Result<Option<Value>>>,
+    row: &mut RowValues,
     cx: &ExecContext,
-) -> Result<Vec<Value>> {
-    let mut row = Vec::with_capacity(given.len());
+) -> Result<()> {
     for (column, value) in table.columns.iter().zip(given) {
-        let mut value = match (value, &column.default, column.sequence) {
+        let mut value = match (value?, &column.default, column.sequence) {
             (Some(value), ..) => value,
             (None, _, Some(sequence)) => Value::Int(next_value(txn, sequence)?),
             (None, ..) if column.hidden => Value::Int(engine.next_row_id(txn, table)?),
@@ -246,7 +244,7 @@ fn complete(
         conform(table, column, &mut value)?;
         row.push(value);
     }
-    Ok(row)
+    Ok(())
 }
 
 fn stored(txn: &Transaction, writer: &TableWriter, key: &Key) -> Result<(Row, Arc<[u8]>)> {
@@ -267,9 +265,9 @@ fn stored(txn: &Transaction, writer: &TableWriter, key: &Key) -> Result<(Row, Ar
 pub(crate) fn update(
     txn: &mut Transaction,
     bound: &BoundUpdate,
+    writer: &TableWriter,
     cx: &ExecContext,
 ) -> Result<DmlResult> {
-    let writer = TableWriter::new(txn, &bound.table);
     let mut result = DmlResult::default();
     let mut changed = Vec::new();
     let width = bound.table.columns.len();
@@ -291,7 +289,7 @@ pub(crate) fn update(
     let mut moved = Vec::new();
     for (key, old, new) in changed {
         let new_key = writer.key(&new, cx)?;
-        let image = image_of(txn, &writer, &key)?;
+        let image = image_of(txn, writer, &key)?;
         if new_key == key {
             writer.check(&new, cx)?;
             writer.put(txn, key.clone(), Some((&old, image)), &new, cx)?;
@@ -305,7 +303,7 @@ pub(crate) fn update(
         if in_place {
             writer.check_unique(txn, &key, &new, cx)?;
         } else {
-            insert_moved(txn, &writer, key, &new, cx)?;
+            insert_moved(txn, writer, key, &new, cx)?;
         }
         result.count(bound.returning.as_ref(), &new, cx)?;
     }
@@ -390,13 +388,13 @@ fn assign(
 pub(crate) fn delete(
     txn: &mut Transaction,
     bound: &BoundDelete,
+    writer: &TableWriter,
     cx: &ExecContext,
 ) -> Result<DmlResult> {
-    let writer = TableWriter::new(txn, &bound.table);
     let mut result = DmlResult::default();
     for old in query::open(txn, &bound.scan, cx)?.collect()? {
         let key = writer.key(&old, cx)?;
-        let image = image_of(txn, &writer, &key)?;
+        let image = image_of(txn, writer, &key)?;
         writer.delete(txn, key, (&old, image), cx)?;
         result.count(bound.returning.as_ref(), &old, cx)?;
     }

@@ -11,7 +11,6 @@ mod query;
 mod run;
 mod sequence;
 pub(crate) mod setting;
-mod table_writer;
 mod utility;
 
 pub(crate) use self::query::Source;

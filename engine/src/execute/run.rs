@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
 use tailwater_proto::{Row, Value, sqlstate};
 use tailwater_views::cast::cast;
 use tailwater_views::expr::CastMode;
 use tailwater_views::plan::Field;
 use tailwater_views::{CancelToken, ExecContext};
 
-use super::dml::{self, DmlResult};
+use super::dml;
 use super::query::{self, Source};
 use super::{ddl, utility};
 use crate::catalog::Catalog;
@@ -99,7 +98,7 @@ fn run_parsed(
         | Statement::Update(_)
         | Statement::Delete(_) => {
             let prepared = prepare(around.engine, txn, sql, parsed)?;
-            run_bound(around, txn, &prepared.bound)
+            run_bound(around, txn, &prepared)
         }
         Statement::Explain(explain) => utility::explain(around, txn, sql, parsed, explain),
         Statement::Show(show) => {
@@ -134,7 +133,7 @@ pub(crate) fn run_prepared(
     txn: &mut Transaction,
     prepared: &Prepared,
 ) -> Result<Ran> {
-    match run_bound(around, txn, &prepared.bound) {
+    match run_bound(around, txn, prepared) {
         Ok(ran) => Ok(ran.at(0)),
         Err(error) => Err(error.at(0)),
     }
@@ -144,27 +143,39 @@ pub(crate) fn run_prepared(
 pub(super) fn run_bound(
     around: &Surroundings<'_>,
     txn: &mut Transaction,
-    bound: &BoundStatement,
+    prepared: &Prepared,
 ) -> Result<Ran> {
-    let cx = context(around, txn, bound)?;
-    let (tag, table, returning, result) = match bound {
-        BoundStatement::Query(bound) => {
-            let source = query::open(txn, &bound.plan, &cx)?;
+    let cx = context(around, txn, &prepared.bound)?;
+    let ran = run_within(around.engine, txn, prepared, &cx);
+    txn.spare_context = Some(cx);
+    ran
+}
+
+fn run_within(
+    engine: &Arc<Engine>,
+    txn: &mut Transaction,
+    prepared: &Prepared,
+    cx: &ExecContext,
+) -> Result<Ran> {
+    let (tag, table, returning, result) = match (&prepared.bound, &prepared.writer) {
+        (BoundStatement::Query(bound), _) => {
+            let source = query::open(txn, &bound.plan, cx)?;
             return Ok(Ran::Rows(Arc::clone(&bound.fields), source));
         }
-        BoundStatement::Insert(bound) => {
+        (_, None) => unreachable!("a statement that writes is prepared with a writer"),
+        (BoundStatement::Insert(bound), Some(writer)) => {
             refuse_writes(txn)?;
-            let result = dml::insert(around.engine, txn, bound, &cx);
+            let result = dml::insert(engine, txn, bound, writer, cx);
             ("INSERT", &bound.table, &bound.returning, result)
         }
-        BoundStatement::Update(bound) => {
+        (BoundStatement::Update(bound), Some(writer)) => {
             refuse_writes(txn)?;
-            let result = dml::update(txn, bound, &cx);
+            let result = dml::update(txn, bound, writer, cx);
             ("UPDATE", &bound.table, &bound.returning, result)
         }
-        BoundStatement::Delete(bound) => {
+        (BoundStatement::Delete(bound), Some(writer)) => {
             refuse_writes(txn)?;
-            let result = dml::delete(txn, bound, &cx);
+            let result = dml::delete(txn, bound, writer, cx);
             ("DELETE", &bound.table, &bound.returning, result)
         }
     };
@@ -172,15 +183,10 @@ pub(super) fn run_bound(
         ErrorKind::Data => error.on(table.name.to_string()),
         _ => error,
     })?;
-    let fields = returning.as_ref().map(|returning| &returning.fields);
-    Ok(counted(tag, result, fields))
-}
-
-fn counted(tag: &'static str, result: DmlResult, fields: Option<&Arc<[Field]>>) -> Ran {
-    match fields {
-        Some(fields) => Ran::Collected(Arc::clone(fields), result.returned),
+    Ok(match returning {
+        Some(returning) => Ran::Collected(Arc::clone(&returning.fields), result.returned),
         None => Ran::Count(tag, result.affected),
-    }
+    })
 }
 
 /// Binds and optimizes a statement, or takes it from the cache.
@@ -202,10 +208,7 @@ pub(crate) fn prepare(
         let naive = std::mem::replace(plan, empty_plan());
         *plan = optimize(naive, catalog, &**engine);
     });
-    let prepared = Arc::new(Prepared {
-        catalog_version: catalog.version(),
-        bound,
-    });
+    let prepared = Arc::new(Prepared::new(catalog, bound));
     if cacheable {
         engine.statements.put(sql, Arc::clone(&prepared));
     }
@@ -222,7 +225,7 @@ fn empty_plan() -> tailwater_views::Plan {
 /// The surroundings of a statement as the evaluator wants them.
 fn context(
     around: &Surroundings<'_>,
-    txn: &Transaction,
+    txn: &mut Transaction,
     bound: &BoundStatement,
 ) -> Result<ExecContext> {
     let settings = &around.engine.settings;
@@ -231,25 +234,24 @@ fn context(
         let end = clock.monotonic() + timeout;
         Arc::new(move || clock.monotonic() >= end) as Arc<dyn Fn() -> bool + Send + Sync>
     });
-    Ok(ExecContext {
-        cancel: around.cancel.clone(),
-        deadline,
-        memory_bytes_max: settings.statement_memory_bytes_max,
-        rows_max: settings.statement_rows_max,
-        now_us: txn.now_us,
-        principal: Arc::clone(&txn.principal),
-        parameters: parameters(around.parameters, bound)?,
-        entropy: None,
-        counters: Arc::default(),
-    })
+    let mut cx = txn.take_context(around.cancel);
+    cx.deadline = deadline;
+    cx.memory_bytes_max = settings.statement_memory_bytes_max;
+    cx.rows_max = settings.statement_rows_max;
+    fit_parameters(&mut cx.parameters, around.parameters, bound.parameters())?;
+    Ok(cx)
 }
 
-/// Parameters on their way into their one allocation.
-type Fitted = SmallVec<[Value; 8]>;
-
-/// Parameters in the order the statement numbers them.
-fn parameters(given: &Parameters, bound: &BoundStatement) -> Result<Arc<[Value]>> {
-    let wanted = bound.parameters();
+/// Puts the parameters into `slots`, in the order the statement numbers them.
+fn fit_parameters(
+    slots: &mut Arc<[Value]>,
+    given: &Parameters,
+    wanted: &[Parameter],
+) -> Result<()> {
+    if slots.len() != wanted.len() || Arc::get_mut(slots).is_none() {
+        *slots = std::iter::repeat_n(Value::Null, wanted.len()).collect();
+    }
+    let slots = Arc::get_mut(slots).unwrap_or_default();
     let Some(names) = &given.names else {
         if given.values.len() < wanted.len() {
             return Err(Error::statement(
@@ -263,32 +265,29 @@ fn parameters(given: &Parameters, bound: &BoundStatement) -> Result<Arc<[Value]>
             .with_hint("bind one value for each ? or $n"));
         }
         given.refuse_more_than(wanted.len())?;
-        let fitted: Fitted = wanted
-            .iter()
-            .zip(&given.values)
-            .map(|(p, value)| fit(p, value))
-            .collect::<Result<_>>()?;
-        return Ok(Arc::from(fitted.as_slice()));
+        for ((slot, parameter), value) in slots.iter_mut().zip(wanted).zip(&given.values) {
+            *slot = fit(parameter, value)?;
+        }
+        return Ok(());
     };
-    let fitted: Fitted = wanted
-        .iter()
-        .map(|parameter| {
-            let place = names
-                .iter()
-                .position(|name| Some(name.as_str()) == parameter.name());
-            let value = place.and_then(|place| given.values.get(place));
-            value.map(|value| fit(parameter, value)).unwrap_or_else(|| {
-                Err(Error::statement(
+    for (slot, parameter) in slots.iter_mut().zip(wanted) {
+        let name = parameter.name();
+        let place = names.iter().position(|given| Some(given.as_str()) == name);
+        let value = place.and_then(|place| given.values.get(place));
+        *slot = fit(
+            parameter,
+            value.ok_or_else(|| {
+                Error::statement(
                     sqlstate::UNDEFINED_PARAMETER,
                     format!(
                         "no value was given for the parameter ${}",
-                        parameter.name().unwrap_or("?")
+                        name.unwrap_or("?")
                     ),
-                ))
-            })
-        })
-        .collect::<Result<_>>()?;
-    Ok(Arc::from(fitted.as_slice()))
+                )
+            })?,
+        )?;
+    }
+    Ok(())
 }
 
 /// A value as the type the statement needs it in.

@@ -63,6 +63,7 @@ pub(super) fn explain(
         BoundStatement::Insert(bound) => {
             let below = match &bound.source {
                 InsertSource::Rows { plan, .. } => explain::explain(plan, &txn.catalog),
+                InsertSource::Values(rows) => format!("{}\n", explain::values_text(rows.len())),
                 InsertSource::Documents(documents) => format!("Documents ({})\n", documents.len()),
             };
             under(&format!("Insert on {}", bound.table.name), &below)
@@ -77,7 +78,7 @@ pub(super) fn explain(
         ),
     };
     if explain.analyze {
-        let ran = run_bound(around, txn, &prepared.bound)?;
+        let ran = run_bound(around, txn, &prepared)?;
         let (rows, read) = match ran {
             Ran::Rows(_, mut source) => {
                 let mut rows = 0_u64;

@@ -10,3 +10,4 @@ mod plan;
 pub use self::dataflow::explain_dataflow;
 pub use self::expr::expr_text;
 pub use self::plan::explain;
+pub(crate) use self::plan::values_text;

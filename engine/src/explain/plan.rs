@@ -39,6 +39,15 @@ struct Printer<'c> {
     lines: Vec<String>,
 }
 
+/// A list of rows that read nothing.
+pub(crate) fn values_text(rows: usize) -> String {
+    match rows {
+        0 => "Result  (no rows)".to_owned(),
+        1 => "Result  (1 row)".to_owned(),
+        count => format!("Values  ({count} rows)"),
+    }
+}
+
 impl Printer<'_> {
     fn line(&mut self, depth: usize, text: &str) {
         self.lines.push(format!("{:1$}{text}", "", depth * INDENT));
@@ -48,12 +57,7 @@ impl Printer<'_> {
     fn print(&mut self, plan: &Plan, depth: usize, outer: &[String]) {
         match plan {
             Plan::Values { rows, .. } => {
-                let text = match rows.len() {
-                    0 => "Result  (no rows)".to_owned(),
-                    1 => "Result  (1 row)".to_owned(),
-                    count => format!("Values  ({count} rows)"),
-                };
-                self.line(depth, &text);
+                self.line(depth, &values_text(rows.len()));
             }
             Plan::Series(series) => {
                 let part = |expr| expr_text(expr, &[]);

@@ -26,7 +26,7 @@ pub(crate) struct StagedStore<'c> {
 }
 
 impl StateStore for StagedStore<'_> {
-    fn get(&self, image: Image, storage: StorageId, key: &[u8]) -> Result<Option<Arc<[u8]>>> {
+    fn get(&self, image: Image, storage: StorageId, key: &Key) -> Result<Option<Arc<[u8]>>> {
         match image {
             Image::Before if self.empty_before.contains(&storage) => return Ok(None),
             Image::Before => {}

@@ -37,18 +37,8 @@ pub(super) fn conjunction(mut conjuncts: Vec<Expr>) -> Option<Expr> {
 /// The expression with `with[i]` in the place of column `i`.
 pub(super) fn substitute(expr: &Expr, with: &[Expr]) -> Expr {
     let mut result = expr.clone();
-    substitute_in(&mut result, with);
+    result.replace_columns(with);
     result
-}
-
-fn substitute_in(expr: &mut Expr, with: &[Expr]) {
-    if let Expr::Column(position) = expr {
-        if let Some(replacement) = with.get(*position) {
-            *expr = replacement.clone();
-        }
-        return;
-    }
-    expr.for_each_child_mut(&mut |child| substitute_in(child, with));
 }
 
 /// The expression with each column position raised by `by`.

@@ -100,7 +100,7 @@ impl BoundStatement {
             Self::Query(bound) => visit(&mut bound.plan),
             Self::Insert(bound) => match &mut bound.source {
                 InsertSource::Rows { plan, .. } => visit(plan),
-                InsertSource::Documents(_) => {}
+                InsertSource::Values(_) | InsertSource::Documents(_) => {}
             },
             Self::Update(bound) => visit(&mut bound.scan),
             Self::Delete(bound) => visit(&mut bound.scan),
@@ -143,6 +143,9 @@ pub enum Overriding {
 /// Where inserted rows come from.
 #[derive(Clone, Debug)]
 pub enum InsertSource {
+    /// Rows that read nothing: for each row and each column of the row layout its value over no columns; `None` is
+    /// the default. Most inserts are one such row.
+    Values(Vec<Vec<Option<Expr>>>),
     /// Rows of a plan.
     Rows {
         /// The plan.
@@ -153,6 +156,27 @@ pub enum InsertSource {
     /// Each evaluates to a document over no columns; its fields go into columns of their name, the others into
     /// the column for the rest.
     Documents(Vec<Expr>),
+}
+
+impl InsertSource {
+    /// Rows of a plan that is nothing but a list of them become [`InsertSource::Values`].
+    pub fn inline_values(&mut self) {
+        let Self::Rows {
+            plan: Plan::Values { rows, .. },
+            columns,
+        } = self
+        else {
+            return;
+        };
+        let inlined = rows.iter().map(|row| {
+            let mut inlined = columns.clone();
+            for column in inlined.iter_mut().flatten() {
+                column.replace_columns(row);
+            }
+            inlined
+        });
+        *self = Self::Values(inlined.collect());
+    }
 }
 
 /// What to do about a row that conflicts with one that is there.

@@ -25,8 +25,15 @@ use super::memtable::{Cell, bound};
 /// The only type of table in the file.
 type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
 type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
-/// An open table, or `None` where the file has none.
-type Handle = Option<Arc<Table>>;
+/// A table with rows.
+struct Rows {
+    rows: Table,
+    /// Its greatest key: what lies beyond is answered without asking redb, and keys that ascend all do.
+    last: Key,
+}
+
+/// An open table, or `None` where the file has none or an empty one.
+type Handle = Option<Arc<Rows>>;
 
 /// Layout of the file that this build writes; persisted, see FORMAT.md.
 pub(super) const FORMAT: u32 = 1;
@@ -182,7 +189,10 @@ impl Base {
         let name = table_name(id);
         let table = self
             .guarded(|| match self.transaction.open_table(definition(&name)) {
-                Ok(table) => Ok(Some(Arc::new(table))),
+                Ok(rows) => {
+                    let last = rows.last()?.map(|(key, _)| Key::from(key.value()));
+                    Ok(last.map(|last| Arc::new(Rows { rows, last })))
+                }
                 Err(TableError::TableDoesNotExist(_)) => Ok(None),
                 Err(error) => Err(error),
             })
@@ -213,18 +223,18 @@ impl Base {
         match self.table(id)? {
             None => Ok(0),
             Some(table) => self
-                .guarded(|| table.len())
+                .guarded(|| table.rows.len())
                 .map_err(|error: StorageError| error.at(id, None)),
         }
     }
 
     /// The value under `key`.
-    pub(super) fn get(&self, id: StorageId, key: &[u8]) -> Result<Cell> {
-        let Some(table) = self.table(id)? else {
+    pub(super) fn get(&self, id: StorageId, key: &Key) -> Result<Cell> {
+        let Some(table) = self.table(id)?.filter(|table| *key <= table.last) else {
             return Ok(None);
         };
         self.guarded(|| {
-            let row = table.get_owned(key)?;
+            let row = table.rows.get_owned(&**key)?;
             Ok::<_, redb::StorageError>(row.map(|row| decode_row(id, key, row.value())))
         })
         .map_err(|error| error.at(id, Some(key)))?
@@ -300,7 +310,7 @@ impl BaseCursor {
         {
             let rows = self
                 .base
-                .guarded(|| table.range_owned::<&[u8]>((bound(&lo), bound(&hi))))
+                .guarded(|| table.rows.range_owned::<&[u8]>((bound(&lo), bound(&hi))))
                 .map_err(|error| error.at(self.id, None))?;
             self.rows = Some(Box::new(rows));
         }

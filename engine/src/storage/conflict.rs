@@ -3,7 +3,7 @@
 //! The memtables are the history, and `history` holds what left them. A check answers from memory only, never
 //! from the storage file, so it is fit for the sequencer. Next door: `txn`, which keeps the read set.
 
-use tailwater_proto::{KeyRange, Lsn, StorageId};
+use tailwater_proto::{Key, KeyRange, Lsn, StorageId};
 
 use super::store::Store;
 
@@ -29,7 +29,7 @@ impl Changed {
 
 impl Store {
     /// Whether `key` was written (or deleted) by a commit after `lsn`.
-    pub(crate) fn changed_after(&self, id: StorageId, key: &[u8], lsn: Lsn) -> Changed {
+    pub(crate) fn changed_after(&self, id: StorageId, key: &Key, lsn: Lsn) -> Changed {
         let root = self.root();
         let in_memory = root.generations().any(|generation| {
             generation.with(id, |table| {

@@ -94,7 +94,7 @@ impl History {
     }
 
     /// Whether the key is known to have changed after `lsn`.
-    pub(super) fn key_changed_after(&self, id: StorageId, key: &[u8], lsn: Lsn) -> bool {
+    pub(super) fn key_changed_after(&self, id: StorageId, key: &Key, lsn: Lsn) -> bool {
         self.any(id, lsn, |keys| {
             keys.binary_search_by(|(other, _)| (**other).cmp(key))
                 .ok()

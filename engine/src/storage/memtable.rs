@@ -186,16 +186,21 @@ impl MemTable {
     }
 
     /// What a snapshot at `lsn` sees under `key`; outer `None`: nothing in this layer.
-    pub(super) fn get(&self, key: &[u8], lsn: Lsn) -> Option<Cell> {
+    pub(super) fn get(&self, key: &Key, lsn: Lsn) -> Option<Cell> {
         if self.first > lsn {
             return None;
         }
         let rows = self.rows.read();
+        // Keys that ascend are looked for past the end.
+        let (last, _) = rows.map.last_key_value()?;
+        if key > last {
+            return None;
+        }
         Some(rows.map.get(key)?.at(lsn)?.cell.clone())
     }
 
     /// When `key` was last written.
-    pub(super) fn key_last(&self, key: &[u8]) -> Option<Lsn> {
+    pub(super) fn key_last(&self, key: &Key) -> Option<Lsn> {
         self.rows.read().map.get(key).map(Versions::last)
     }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tailwater_proto::{Direction, KeyRange, Lsn, StorageId};
+use tailwater_proto::{Direction, Key, KeyRange, Lsn, StorageId};
 
 use super::base::BaseCursor;
 use super::error::Result;
@@ -46,7 +46,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// Damage or I/O in the storage file.
-    pub(crate) fn get(&self, id: StorageId, key: &[u8]) -> Result<Option<Arc<[u8]>>> {
+    pub(crate) fn get(&self, id: StorageId, key: &Key) -> Result<Option<Arc<[u8]>>> {
         let Reading { lsn, root, .. } = &*self.0;
         for generation in root.generations() {
             if let Some(Some(cell)) = generation.with(id, |table| table.get(key, *lsn)) {

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tailwater_proto::{Key, KeyRange, Lsn, StorageId, sqlstate};
-use tailwater_views::Reader;
+use tailwater_views::{CancelToken, Counters, ExecContext, Reader};
 
 pub(crate) use self::read_set::ReadSet;
 pub(crate) use self::reader::{TxnReader, storage_error};
@@ -50,6 +50,8 @@ pub(crate) struct Transaction {
     pub(crate) created: BTreeSet<ObjectId>,
     /// The write set with the views' changes that follow from it, for reads of views: (version, set).
     pub(crate) with_views: Option<(u64, Arc<WriteSet>)>,
+    /// The surroundings of the last statement, to be used again: a transaction may be a thousand small statements.
+    pub(crate) spare_context: Option<ExecContext>,
 }
 
 /// A place in a transaction to which it can go back.
@@ -82,6 +84,30 @@ impl Transaction {
             dropped: Vec::new(),
             created: BTreeSet::new(),
             with_views: None,
+            spare_context: None,
+        }
+    }
+
+    /// Surroundings for the next statement: of this transaction, with nothing counted yet.
+    pub(crate) fn take_context(&mut self, cancel: &CancelToken) -> ExecContext {
+        if let Some(mut cx) = self.spare_context.take()
+            // Rows that are still being read go on counting in theirs.
+            && let Some(counters) = Arc::get_mut(&mut cx.counters)
+        {
+            *counters = Counters::default();
+            cx.cancel = cancel.clone();
+            return cx;
+        }
+        ExecContext {
+            cancel: cancel.clone(),
+            deadline: None,
+            memory_bytes_max: u64::MAX,
+            rows_max: u64::MAX,
+            now_us: self.now_us,
+            principal: Arc::clone(&self.principal),
+            parameters: Arc::from([]),
+            entropy: None,
+            counters: Arc::default(),
         }
     }
 
@@ -110,7 +136,7 @@ impl Transaction {
     }
 
     /// The staged image of a key, or the stored one; noted as read.
-    pub(crate) fn get(&self, storage: StorageId, key: &[u8]) -> Result<Option<Arc<[u8]>>> {
+    pub(crate) fn get(&self, storage: StorageId, key: &Key) -> Result<Option<Arc<[u8]>>> {
         if let Some(staged) = self.writes.get(storage, key) {
             return Ok(staged.cloned());
         }

@@ -23,13 +23,13 @@ pub(crate) struct ReadSet(Mutex<BTreeMap<StorageId, Reads>>);
 
 impl ReadSet {
     /// A key was looked up, whether or not there was a row.
-    pub(crate) fn add_point(&self, storage: StorageId, key: &[u8]) {
+    pub(crate) fn add_point(&self, storage: StorageId, key: &Key) {
         let mut all = self.0.lock();
         let reads = all.entry(storage).or_default();
-        if reads.everything || reads.points.last().is_some_and(|last| **last == *key) {
+        if reads.everything || reads.points.last().is_some_and(|last| last == key) {
             return;
         }
-        reads.points.push(Key::from(key));
+        reads.points.push(key.clone());
         reads.bound();
     }
 

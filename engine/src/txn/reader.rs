@@ -44,7 +44,7 @@ pub(crate) fn storage_error(error: StorageError) -> tailwater_views::Error {
 }
 
 impl Reader for TxnReader {
-    fn get(&self, storage: StorageId, key: &[u8]) -> Result<Option<Arc<[u8]>>> {
+    fn get(&self, storage: StorageId, key: &Key) -> Result<Option<Arc<[u8]>>> {
         if let Some(staged) = self
             .writes
             .as_ref()

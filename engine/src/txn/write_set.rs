@@ -136,7 +136,7 @@ impl WriteSet {
     }
 
     /// The staged image of a key: `None` if the key is not staged, `Some(None)` if it is staged as deleted.
-    pub(crate) fn get(&self, storage: StorageId, key: &[u8]) -> Option<Option<&Arc<[u8]>>> {
+    pub(crate) fn get(&self, storage: StorageId, key: &Key) -> Option<Option<&Arc<[u8]>>> {
         let staged = self.storages.get(&storage)?.rows.get(key)?;
         Some(staged.after.as_ref())
     }
@@ -178,6 +178,17 @@ impl WriteSet {
             .iter()
             .filter(|(_, staged)| !staged.rows.is_empty())
             .map(|(id, s)| (*id, s))
+    }
+
+    /// The images after the commit, storage by storage; rows that end as they began are left out.
+    pub(crate) fn into_images(self) -> impl Iterator<Item = (StorageId, Key, Option<Arc<[u8]>>)> {
+        self.storages.into_iter().flat_map(|(storage, staged)| {
+            let changed = staged
+                .rows
+                .into_iter()
+                .filter(|(_, row)| row.before != row.after);
+            changed.map(move |(key, row)| (storage, key, row.after))
+        })
     }
 
     /// What the set changes in one section of the record, in its order; rows that end as they began are left out.

@@ -296,6 +296,17 @@ impl Expr {
         self.for_each_child_mut(&mut |child| child.map_columns(map));
     }
 
+    /// Puts `with[i]` in the place of column `i`, in place.
+    pub fn replace_columns(&mut self, with: &[Self]) {
+        if let Self::Column(position) = self {
+            if let Some(replacement) = with.get(*position) {
+                *self = replacement.clone();
+            }
+            return;
+        }
+        self.for_each_child_mut(&mut |child| child.replace_columns(with));
+    }
+
     /// The positions of all columns read, ascending, each once.
     #[must_use]
     pub fn columns(&self) -> Vec<usize> {

@@ -25,7 +25,7 @@ impl Cursor for Left {
 }
 
 impl Reader for Bytes {
-    fn get(&self, storage: StorageId, key: &[u8]) -> Result<Option<Arc<[u8]>>, Error> {
+    fn get(&self, storage: StorageId, key: &Key) -> Result<Option<Arc<[u8]>>, Error> {
         Ok(self.0.get(&storage).and_then(|rows| rows.get(key)).cloned())
     }
 

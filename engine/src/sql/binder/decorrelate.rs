@@ -300,7 +300,7 @@ fn pull_project(
         let mut over_nothing = exprs.clone();
         over_nothing
             .iter_mut()
-            .for_each(|expr| substitute(expr, empty));
+            .for_each(|expr| expr.replace_columns(empty));
         inner.empty = Some(over_nothing);
     }
     for key in &mut inner.keys {
@@ -554,17 +554,6 @@ pub(super) fn reads_outer(plan: &Plan) -> bool {
         Plan::Limit { limit, offset, .. } => limit.iter().chain(offset).any(has_outer),
     };
     own || plan.inputs().into_iter().any(reads_outer)
-}
-
-/// Columns replaced by values.
-fn substitute(expr: &mut Expr, values: &[Expr]) {
-    if let Expr::Column(column) = expr {
-        if let Some(value) = values.get(*column) {
-            *expr = value.clone();
-        }
-        return;
-    }
-    expr.for_each_child_mut(&mut |child| substitute(child, values));
 }
 
 fn key_field() -> Field {

@@ -8,14 +8,15 @@ use smallvec::SmallVec;
 use tailwater_proto::key_codec::{encode_key, encode_key_desc};
 use tailwater_proto::row_codec::{RowView, encode_row};
 use tailwater_proto::{ColumnId, Key, KeyRange, Row, Value, sqlstate};
-use tailwater_views::{ExecContext, Expr};
+use tailwater_views::ExecContext;
 
-use crate::catalog::{Index, Relation};
+use crate::catalog::{Catalog, Index, Relation};
 use crate::error::{Error, Result};
 use crate::index_entry::{index_entry, index_prefix, index_target};
 use crate::txn::{Section, Target, Transaction};
 
-/// Stages rows of one table.
+/// Stages rows of one table. Good for one version of the catalog.
+#[derive(Debug)]
 pub(crate) struct TableWriter {
     table: Arc<Relation>,
     indexes: Vec<Arc<Index>>,
@@ -37,13 +38,12 @@ pub(crate) struct Obstacle {
 }
 
 impl TableWriter {
-    pub(crate) fn new(txn: &Transaction, table: &Arc<Relation>) -> Self {
-        // On the stack for ordinary tables: a writer is made for each statement.
+    pub(crate) fn new(catalog: &Catalog, table: &Arc<Relation>) -> Self {
         let layout: SmallVec<[ColumnId; 16]> = table.columns.iter().map(|c| c.id).collect();
         let mut stored_order: SmallVec<[usize; 8]> = (0..layout.len()).collect();
         stored_order.sort_unstable_by_key(|position| layout.get(*position));
         Self {
-            indexes: txn.catalog.indexes_of(table.id).cloned().collect(),
+            indexes: catalog.indexes_of(table.id).cloned().collect(),
             layout,
             stored_order,
             target: Target {
@@ -66,10 +66,7 @@ impl TableWriter {
     pub(crate) fn key(&self, row: &[Value], cx: &ExecContext) -> Result<Key> {
         let mut key = Key::new();
         for part in &self.table.primary_key {
-            let value = match &part.expr {
-                Expr::Column(position) => row.get(*position).cloned().unwrap_or_default(),
-                expr => expr.eval(row, cx)?,
-            };
+            let value = part.expr.eval_ref(row, cx)?;
             if value.is_null() {
                 return Err(self.null_violation(&part.text));
             }
