@@ -67,6 +67,7 @@ impl Engine {
         } = txn;
         let has_ddl = catalog.version() != catalog_version;
         let mut writes = Arc::unwrap_or_clone(writes);
+        writes.forget_marks();
         let before = if snapshot.lsn() == sequencer.tip {
             snapshot
         } else {
@@ -76,8 +77,7 @@ impl Engine {
         let cx = ExecContext {
             now_us,
             principal: Arc::clone(&principal),
-            counters: Arc::clone(&self.maintenance_counters),
-            ..ExecContext::default()
+            ..self.maintenance_context.clone()
         };
         maintenance::step_views(&catalog, &created, &before, &mut writes, &cx)?;
         let commit_time_us = self.clock.now_us().max(sequencer.commit_time_us);
@@ -89,7 +89,11 @@ impl Engine {
 
         let lsn = sequencer.tip.next();
         drop(before);
-        self.store.apply(lsn, writes.into_images());
+        let mut apply = self.store.begin_apply(lsn);
+        for (storage, rows) in writes.into_images() {
+            apply.rows(storage, rows);
+        }
+        apply.finish();
         for storage in &dropped {
             self.store.drop_storage(*storage, lsn);
         }
@@ -234,17 +238,18 @@ fn encode(writes: &WriteSet, commit_time_us: i64, principal: &str) -> Result<Arc
     let encoded = || {
         let mut encoder = RecordEncoder::new(commit_time_us, principal)?;
         for section in [Section::Base, Section::Derived, Section::State] {
-            let mut changes = writes.changes_of(section).peekable();
-            if changes.peek().is_some() {
-                encoder.section(match section {
-                    Section::Base => RecordSection::Base,
-                    Section::Derived => RecordSection::Derived,
-                    Section::State => RecordSection::State,
-                });
-            }
-            for change in changes {
-                encoder.change(change)?;
-            }
+            let mut opened = false;
+            writes.for_each_change(section, |change| {
+                if !opened {
+                    opened = true;
+                    encoder.section(match section {
+                        Section::Base => RecordSection::Base,
+                        Section::Derived => RecordSection::Derived,
+                        Section::State => RecordSection::State,
+                    });
+                }
+                encoder.change(change)
+            })?;
         }
         encoder.finish().map(Arc::from)
     };

@@ -12,7 +12,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 use tailwater_capture::{Feed, ResetReason};
 use tailwater_proto::key_codec::decode_key;
 use tailwater_proto::{Direction, KeyRange, Lsn, StorageId, Value, sqlstate};
-use tailwater_views::{Counters, Reader};
+use tailwater_views::{Counters, ExecContext, Reader};
 use tailwater_wal::Wal;
 use tailwater_wal::vfs::{Vfs, VfsLock};
 
@@ -48,8 +48,8 @@ pub(crate) struct Engine {
     pub(crate) statements: StatementCache,
     pub(crate) checkpointer: Checkpointer,
     pub(crate) recovery: RecoveryReport,
-    /// What maintaining views did since the database was opened.
-    pub(crate) maintenance_counters: Arc<Counters>,
+    /// What maintaining views runs with; its counters say what that did since the database was opened.
+    pub(crate) maintenance_context: ExecContext,
     pub(crate) commits: AtomicU64,
     pub(crate) admission_waits: AtomicU64,
     pub(crate) conflicts: AtomicU64,
@@ -127,7 +127,10 @@ impl Engine {
             row_ids: Mutex::default(),
             checkpointer: Checkpointer::default(),
             recovery: parts.recovery,
-            maintenance_counters: parts.counters,
+            maintenance_context: ExecContext {
+                counters: parts.counters,
+                ..ExecContext::default()
+            },
             commits: AtomicU64::new(0),
             admission_waits: AtomicU64::new(0),
             conflicts: AtomicU64::new(0),

@@ -220,7 +220,8 @@ fn stats(system: &SystemTables<'_>) -> Vec<Vec<Value>> {
         (
             "rows_evaluated_by_views",
             engine
-                .maintenance_counters
+                .maintenance_context
+                .counters
                 .rows_evaluated
                 .load(Ordering::Relaxed),
         ),

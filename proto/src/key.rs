@@ -60,18 +60,20 @@ impl Key {
         self.0.push(byte);
     }
 
-    /// The bytes, to be changed in place (descending columns flip theirs).
+    /// Inverts all bits from byte `start` on: what sorted upwards sorts downwards.
     ///
     /// ```
     /// use tailwater_proto::Key;
     ///
-    /// let mut key = Key::from(&[0x00, 0xf0][..]);
-    /// key.as_mut_slice().iter_mut().for_each(|byte| *byte = !*byte);
-    /// assert_eq!(&*key, [0xff, 0x0f]);
+    /// let mut key = Key::from(&[0x01, 0x00, 0xf0][..]);
+    /// key.invert_from(1);
+    /// assert_eq!(&*key, [0x01, 0xff, 0x0f]);
     /// ```
     #[inline]
-    pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        &mut self.0
+    pub fn invert_from(&mut self, start: usize) {
+        for byte in self.0.iter_mut().skip(start) {
+            *byte = !*byte;
+        }
     }
 
     /// Cuts the key to its first `len` bytes; longer than the key: no change.
@@ -99,14 +101,11 @@ impl Key {
     /// ```
     #[must_use]
     pub fn prefix_end(&self) -> Option<Self> {
-        let mut end = self.clone();
-        while let Some(last) = end.0.pop() {
-            if last < u8::MAX {
-                end.0.push(last + 1);
-                return Some(end);
-            }
-        }
-        None
+        let last = self.0.iter().rposition(|byte| *byte < u8::MAX)?;
+        let (last, before) = self.0.get(..=last)?.split_last()?;
+        let mut end = Self::from(before);
+        end.push(last + 1);
+        Some(end)
     }
 }
 
@@ -260,6 +259,34 @@ pub enum Direction {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_compare_and_equal_as_their_bytes() {
+        let bytes: Vec<Vec<u8>> = (0..=10)
+            .flat_map(|len| [vec![0; len], vec![255; len], vec![7; len]])
+            .chain([
+                b"abcdefgh".to_vec(),
+                b"abcdefghi".to_vec(),
+                b"abcdefg\0".to_vec(),
+                b"abcdefg".to_vec(),
+            ])
+            .collect();
+        for a in &bytes {
+            let mut grown = Key::new();
+            a.iter().for_each(|byte| grown.push(*byte));
+            let mut inverted = Key::from(a.iter().map(|byte| !byte).collect::<Vec<u8>>());
+            inverted.invert_from(0);
+            let mut cut = Key::from([a, &b"more than there was"[..]].concat());
+            cut.truncate(a.len());
+            for key in [grown, inverted, cut] {
+                for b in &bytes {
+                    let other = Key::from(b.as_slice());
+                    assert_eq!(key.cmp(&other), a.cmp(b), "{a:?} {b:?}");
+                    assert_eq!(key == other, a == b, "{a:?} {b:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn prefix_range_holds_the_prefix_and_what_starts_with_it() {

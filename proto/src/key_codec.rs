@@ -57,11 +57,7 @@ pub fn encode_key(key: &mut Key, value: &Value) {
 pub fn encode_key_desc(key: &mut Key, value: &Value) {
     let start = key.len();
     encode_key(key, value);
-    if let Some(part) = key.as_mut_slice().get_mut(start..) {
-        for byte in part {
-            *byte = !*byte;
-        }
-    }
+    key.invert_from(start);
 }
 
 /// Appends one part of the given order.
@@ -198,12 +194,8 @@ fn encode_large_int(key: &mut Key, n: i64) {
     encode_exponent(key, exponent);
     key.extend(pairs);
     key.push(class::END);
-    if n < 0
-        && let Some(part) = key.as_mut_slice().get_mut(start..)
-    {
-        for byte in part {
-            *byte = !*byte;
-        }
+    if n < 0 {
+        key.invert_from(start);
     }
 }
 
@@ -237,12 +229,8 @@ fn encode_number(key: &mut Key, number: Number<'_>) {
         key.push(tens * 10 + ones + 1);
     }
     key.push(class::END);
-    if digits.negative
-        && let Some(part) = key.as_mut_slice().get_mut(start..)
-    {
-        for byte in part {
-            *byte = !*byte;
-        }
+    if digits.negative {
+        key.invert_from(start);
     }
 }
 

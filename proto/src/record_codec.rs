@@ -144,8 +144,7 @@ thread_local! {
 /// # Errors
 /// If they would be more than 4 GiB.
 pub fn encode_record(record: RecordRef<'_>) -> Result<Arc<[u8]>, EncodeError> {
-    let mut encoder =
-        RecordEncoder::with_scratch(SCRATCH.take(), record.commit_time_us, record.principal)?;
+    let mut encoder = RecordEncoder::new(record.commit_time_us, record.principal)?;
     let sections = [record.base, record.derived, record.state];
     for (section, changes) in Section::ALL.into_iter().zip(sections) {
         if let Some(changes) = changes {
@@ -155,12 +154,7 @@ pub fn encode_record(record: RecordRef<'_>) -> Result<Arc<[u8]>, EncodeError> {
             }
         }
     }
-    let bytes = Arc::from(encoder.finish()?);
-    let scratch = encoder.bytes;
-    if scratch.capacity() <= SCRATCH_MAX {
-        SCRATCH.set(scratch);
-    }
-    Ok(bytes)
+    Ok(Arc::from(encoder.finish()?))
 }
 
 /// Encodes a record change by change, for callers whose changes are not in slices.
@@ -177,14 +171,7 @@ impl RecordEncoder {
     /// # Errors
     /// If the principal is longer than 4 GiB.
     pub fn new(commit_time_us: i64, principal: &str) -> Result<Self, EncodeError> {
-        Self::with_scratch(Vec::new(), commit_time_us, principal)
-    }
-
-    fn with_scratch(
-        mut bytes: Vec<u8>,
-        commit_time_us: i64,
-        principal: &str,
-    ) -> Result<Self, EncodeError> {
+        let mut bytes = SCRATCH.take();
         bytes.clear();
         bytes.extend([CODEC_BINCODE, 0]);
         let mut encoder = Self { bytes, open: None };
@@ -261,6 +248,15 @@ impl RecordEncoder {
     fn put(&mut self, item: impl Encode) -> Result<(), EncodeError> {
         bincode::encode_into_writer(item, Appender(&mut self.bytes), BINCODE)
             .map_err(|_| EncodeError::TooLarge)
+    }
+}
+
+impl Drop for RecordEncoder {
+    /// The next record is written where this one was.
+    fn drop(&mut self) {
+        if self.bytes.capacity() <= SCRATCH_MAX {
+            SCRATCH.set(std::mem::take(&mut self.bytes));
+        }
     }
 }
 

@@ -23,7 +23,7 @@ const GROUPS: i64 = 1000;
 struct State(BTreeMap<Key, Arc<[u8]>>);
 
 impl StateStore for State {
-    fn get(&self, _: Image, _: StorageId, key: &[u8]) -> Result<Option<Arc<[u8]>>> {
+    fn get(&self, _: Image, _: StorageId, key: &Key) -> Result<Option<Arc<[u8]>>> {
         Ok(self.0.get(key).cloned())
     }
 

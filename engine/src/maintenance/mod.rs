@@ -74,7 +74,7 @@ fn raw_deltas(writes: &WriteSet, storage: StorageId) -> Vec<RawDelta> {
         .storage(storage)
         .into_iter()
         .flat_map(|staged| &staged.rows)
-        .filter(|(_, row)| row.before != row.after)
+        .filter(|(_, row)| row.is_changed())
         .map(|(key, row)| RawDelta {
             key: key.clone(),
             before: row.before.clone(),

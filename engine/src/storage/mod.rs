@@ -4,6 +4,7 @@
 //! checkpoint writes redb. Layers, newest first: active generation, frozen generations, redb; they meet in
 //! [`Scan`] and nowhere else. Bytes on disk: FORMAT.md beside this file. Next door: `txn`, `checkpoint`.
 
+mod apply;
 mod backend;
 mod base;
 mod checkpoint;

@@ -15,6 +15,7 @@ use redb::{Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadableDatabas
 use tailwater_proto::{Key, Lsn, StorageId};
 use tailwater_wal::vfs::{OpenMode, Vfs, VfsFile};
 
+use super::apply::Apply;
 use super::backend::{Header, ReaderBackend, WriterBackend};
 use super::base::{Base, guarded};
 use super::checkpoint;
@@ -22,11 +23,7 @@ use super::error::{Result, StorageError};
 use super::generation::{Generation, Root};
 use super::history::History;
 use super::live::Live;
-use super::memtable::put;
 use super::snapshot::Snapshot;
-
-/// Rows merged under one latch, so that readers of the same storage get their turn.
-const LATCH_ROWS: usize = 512;
 
 /// Bytes of a page of the storage file.
 const PAGE_BYTES: u64 = 4096;
@@ -452,25 +449,25 @@ impl Store {
     /// # Panics
     /// If `lsn` is not after the last one applied.
     pub(crate) fn apply(&self, lsn: Lsn, writes: impl IntoIterator<Item = Write>) {
-        let _gate = self.gate.lock();
+        let mut apply = self.begin_apply(lsn);
+        let mut writes = writes.into_iter().peekable();
+        while let Some(id) = writes.peek().map(|(id, _, _)| *id) {
+            let rows = std::iter::from_fn(|| writes.next_if(|(other, _, _)| *other == id));
+            apply.rows(id, rows.map(|(_, key, cell)| (key, cell)));
+        }
+        apply.finish();
+    }
+
+    /// Begins to merge commit `lsn` into memory, as [`apply`](Self::apply) does.
+    ///
+    /// # Panics
+    /// If `lsn` is not after the last one applied.
+    pub(crate) fn begin_apply(&self, lsn: Lsn) -> Apply<'_> {
+        let gate = self.gate.lock();
         let tip = self.live.tip();
         assert!(lsn > tip, "commit {lsn} applied after {tip}");
         let active = Arc::clone(&self.root.read().active);
-        let floor = self.live.floor();
-        let mut bytes = 0;
-        let mut writes = writes.into_iter().peekable();
-        while let Some(id) = writes.peek().map(|(id, _, _)| *id) {
-            let table = active.table_for_write(id, lsn);
-            let mut rows = table.write(lsn);
-            for _ in 0..LATCH_ROWS {
-                let Some((_, key, cell)) = writes.next_if(|(other, _, _)| *other == id) else {
-                    break;
-                };
-                bytes += put(&mut rows, key, lsn, cell, floor, &self.live);
-            }
-        }
-        active.note(lsn, bytes);
-        self.live.advance_tip(lsn);
+        Apply::new(lsn, active, &self.live, gate)
     }
 
     /// Commits up to `lsn` may be shown: [`Store::snapshot_visible`] reads there, versions only older

@@ -28,6 +28,13 @@ pub(crate) struct Staged {
     pub(crate) after: Option<Arc<[u8]>>,
 }
 
+impl Staged {
+    /// Whether it does not end as it began.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.before != self.after
+    }
+}
+
 /// The staged rows of one storage.
 #[derive(Clone, Debug)]
 pub(crate) struct StagedStorage {
@@ -51,6 +58,9 @@ pub(crate) struct Target {
     pub(crate) schema_version: u32,
 }
 
+/// A key and its row after the commit; `None`: deleted.
+type AfterImage = (Key, Option<Arc<[u8]>>);
+
 /// A place in the history of a write set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark(usize);
@@ -58,7 +68,8 @@ pub(crate) struct Mark(usize);
 /// The row images a transaction has staged.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WriteSet {
-    storages: BTreeMap<StorageId, StagedStorage>,
+    /// Ascending by id: there are few.
+    storages: Vec<(StorageId, StagedStorage)>,
     undo: Option<Vec<Undo>>,
     bytes: u64,
     version: u64,
@@ -76,8 +87,8 @@ impl WriteSet {
     /// Whether nothing is staged.
     pub(crate) fn is_empty(&self) -> bool {
         self.storages
-            .values()
-            .all(|storage| storage.rows.is_empty())
+            .iter()
+            .all(|(_, storage)| storage.rows.is_empty())
     }
 
     /// Bytes of all images staged.
@@ -102,14 +113,7 @@ impl WriteSet {
         let length =
             |image: &Option<Arc<[u8]>>| image.as_ref().map_or(0, |bytes| bytes.len() as u64);
         self.bytes += length(&after) + length(&before) + key.len() as u64;
-        let storage = self
-            .storages
-            .entry(target.storage)
-            .or_insert_with(|| StagedStorage {
-                section: target.section,
-                schema_version: target.schema_version,
-                rows: BTreeMap::new(),
-            });
+        let storage = storage_for_write(&mut self.storages, target);
         storage.schema_version = target.schema_version;
         match storage.rows.entry(key) {
             Entry::Vacant(vacant) => {
@@ -137,14 +141,13 @@ impl WriteSet {
 
     /// The staged image of a key: `None` if the key is not staged, `Some(None)` if it is staged as deleted.
     pub(crate) fn get(&self, storage: StorageId, key: &Key) -> Option<Option<&Arc<[u8]>>> {
-        let staged = self.storages.get(&storage)?.rows.get(key)?;
+        let staged = self.storage(storage)?.rows.get(key)?;
         Some(staged.after.as_ref())
     }
 
     /// Whether anything of that storage is staged.
     pub(crate) fn touches(&self, storage: StorageId) -> bool {
-        self.storages
-            .get(&storage)
+        self.storage(storage)
             .is_some_and(|staged| !staged.rows.is_empty())
     }
 
@@ -167,7 +170,7 @@ impl WriteSet {
         if range.is_empty() {
             return None;
         }
-        let rows = &self.storages.get(&storage)?.rows;
+        let rows = &self.storage(storage)?.rows;
         let bounds: (Bound<&[u8]>, Bound<&[u8]>) = (as_slice(&range.lo), as_slice(&range.hi));
         Some(rows.range::<[u8], _>(bounds))
     }
@@ -181,40 +184,51 @@ impl WriteSet {
     }
 
     /// The images after the commit, storage by storage; rows that end as they began are left out.
-    pub(crate) fn into_images(self) -> impl Iterator<Item = (StorageId, Key, Option<Arc<[u8]>>)> {
-        self.storages.into_iter().flat_map(|(storage, staged)| {
-            let changed = staged
-                .rows
-                .into_iter()
-                .filter(|(_, row)| row.before != row.after);
-            changed.map(move |(key, row)| (storage, key, row.after))
+    pub(crate) fn into_images(
+        self,
+    ) -> impl Iterator<Item = (StorageId, impl Iterator<Item = AfterImage>)> {
+        self.storages.into_iter().map(|(storage, staged)| {
+            let changed = staged.rows.into_iter().filter(|(_, row)| row.is_changed());
+            (storage, changed.map(|(key, row)| (key, row.after)))
         })
     }
 
-    /// What the set changes in one section of the record, in its order; rows that end as they began are left out.
-    pub(crate) fn changes_of(&self, section: Section) -> impl Iterator<Item = ChangeRef<'_>> {
-        self.storages
-            .iter()
-            .filter(move |(_, staged)| staged.section == section)
-            .flat_map(|(storage, staged)| {
-                let schema_version = staged.schema_version;
-                staged
-                    .rows
-                    .iter()
-                    .filter(|(_, row)| row.before != row.after)
-                    .map(move |(key, row)| ChangeRef {
-                        storage: *storage,
-                        schema_version,
-                        key,
-                        before: row.before.as_deref(),
-                        after: row.after.as_deref(),
-                    })
-            })
+    /// Visits what the set changes in one section of the record, in its order; rows that end as they began are left
+    /// out.
+    ///
+    /// # Errors
+    /// What `visit` returns.
+    pub(crate) fn for_each_change<E>(
+        &self,
+        section: Section,
+        mut visit: impl FnMut(ChangeRef<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (storage, staged) in &self.storages {
+            if staged.section != section {
+                continue;
+            }
+            for (key, row) in staged.rows.iter().filter(|(_, row)| row.is_changed()) {
+                visit(ChangeRef {
+                    storage: *storage,
+                    schema_version: staged.schema_version,
+                    key,
+                    before: row.before.as_deref(),
+                    after: row.after.as_deref(),
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// The staged rows of one storage.
     pub(crate) fn storage(&self, storage: StorageId) -> Option<&StagedStorage> {
-        self.storages.get(&storage)
+        let place = place_of(&self.storages, storage).ok()?;
+        self.storages.get(place).map(|(_, staged)| staged)
+    }
+
+    /// Nobody goes back any more: what is staged from now on is not noted for it.
+    pub(crate) fn forget_marks(&mut self) {
+        self.undo = None;
     }
 
     /// Here and now.
@@ -233,7 +247,8 @@ impl WriteSet {
         };
         while undo.len() > mark.0 {
             let Some(step) = undo.pop() else { break };
-            let Some(storage) = self.storages.get_mut(&step.storage) else {
+            let place = place_of(&self.storages, step.storage).ok();
+            let Some((_, storage)) = place.and_then(|place| self.storages.get_mut(place)) else {
                 continue;
             };
             match step.previous {
@@ -245,6 +260,29 @@ impl WriteSet {
                 }
             }
         }
+    }
+}
+
+fn place_of(storages: &[(StorageId, StagedStorage)], storage: StorageId) -> Result<usize, usize> {
+    storages.binary_search_by_key(&storage, |(id, _)| *id)
+}
+
+fn storage_for_write(
+    storages: &mut Vec<(StorageId, StagedStorage)>,
+    target: Target,
+) -> &mut StagedStorage {
+    let place = place_of(storages, target.storage).unwrap_or_else(|place| {
+        let staged = StagedStorage {
+            section: target.section,
+            schema_version: target.schema_version,
+            rows: BTreeMap::new(),
+        };
+        storages.insert(place, (target.storage, staged));
+        place
+    });
+    match storages.get_mut(place) {
+        Some((_, staged)) => staged,
+        None => unreachable!("the storage was found or put there"),
     }
 }
 
@@ -279,8 +317,11 @@ mod tests {
         writes.put(TARGET, Key::from(&b"a"[..]), None, None);
         writes.put(TARGET, Key::from(&b"b"[..]), bytes("old"), bytes("2"));
         writes.rollback_to(mark);
-        assert_eq!(writes.get(StorageId(70), b"a"), Some(bytes("1").as_ref()));
-        assert_eq!(writes.get(StorageId(70), b"b"), None);
+        assert_eq!(
+            writes.get(StorageId(70), &Key::from(&b"a"[..])),
+            Some(bytes("1").as_ref())
+        );
+        assert_eq!(writes.get(StorageId(70), &Key::from(&b"b"[..])), None);
     }
 
     #[test]

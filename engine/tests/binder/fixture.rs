@@ -103,6 +103,9 @@ fn describe(catalog: &Catalog, bound: &BoundStatement) -> String {
                     }
                     text.push_str(&explain(plan, catalog));
                 }
+                InsertSource::Values(rows) => {
+                    let _ = writeln!(text, "  {} rows inlined", rows.len());
+                }
                 InsertSource::Documents(documents) => {
                     for document in documents {
                         let _ = writeln!(text, "  {}", expr_text(document, &[]));

@@ -106,7 +106,14 @@ impl<'b> Reader<'b> {
     }
 
     pub(crate) fn uint(&mut self) -> Result<u64> {
-        u64::try_from(self.wide_uint()?).map_err(|_| damaged())
+        // Most are small, and 128 bits at a time are slow.
+        match self.rest.split_first() {
+            Some((byte, rest)) if *byte < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => u64::try_from(self.wide_uint()?).map_err(|_| damaged()),
+        }
     }
 
     pub(crate) fn int(&mut self) -> Result<i64> {
@@ -115,6 +122,17 @@ impl<'b> Reader<'b> {
     }
 
     pub(crate) fn wide_int(&mut self) -> Result<i128> {
+        // Up to 63 bits: what nearly all sums have.
+        let mut short = 0_u64;
+        for (place, byte) in self.rest.iter().take(9).enumerate() {
+            short |= u64::from(byte & 0x7f) << (7 * place);
+            if *byte < 0x80 {
+                self.rest = self.rest.get(place + 1..).unwrap_or_default();
+                return Ok(i128::from(
+                    (short >> 1).cast_signed() ^ -(short & 1).cast_signed(),
+                ));
+            }
+        }
         let number = self.wide_uint()?;
         Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
     }

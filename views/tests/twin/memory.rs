@@ -49,7 +49,7 @@ impl Cursor for Listed {
 }
 
 impl Reader for Storages {
-    fn get(&self, storage: StorageId, key: &[u8]) -> Result<Option<Arc<[u8]>>> {
+    fn get(&self, storage: StorageId, key: &Key) -> Result<Option<Arc<[u8]>>> {
         Ok(self.0.get(&storage).and_then(|rows| rows.get(key)).cloned())
     }
 
@@ -88,7 +88,7 @@ impl Commit {
 }
 
 impl StateStore for Commit {
-    fn get(&self, image: Image, storage: StorageId, key: &[u8]) -> Result<Option<Arc<[u8]>>> {
+    fn get(&self, image: Image, storage: StorageId, key: &Key) -> Result<Option<Arc<[u8]>>> {
         Reader::get(self.image(image), storage, key)
     }
 

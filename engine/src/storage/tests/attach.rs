@@ -45,7 +45,7 @@ fn attaches_beside_a_writer(vfs: &Arc<dyn Vfs>, path: &Path) {
 
     // Commits of the log may be applied on top.
     reader.apply(lsn.next(), [put(1, "000001", "on top")]);
-    let value = reader.snapshot_tip().get(StorageId(1), b"000001");
+    let value = reader.snapshot_tip().get(StorageId(1), &named("000001"));
     assert_eq!(&*value.unwrap().unwrap(), b"on top");
 
     // The writer goes on: every read is right or refused, and attaching again helps.
@@ -57,7 +57,7 @@ fn attaches_beside_a_writer(vfs: &Arc<dyn Vfs>, path: &Path) {
         let lsn = commit(&store, rows(generation * 10));
         store.checkpoint(lsn, &[]).unwrap();
         for n in (0..3000).step_by(7) {
-            match at.get(StorageId(1), format!("{n:06}").as_bytes()) {
+            match at.get(StorageId(1), &named(&format!("{n:06}"))) {
                 Ok(value) => {
                     let value = value.unwrap();
                     assert!(generation == 1 || value.starts_with(expected.as_bytes()));

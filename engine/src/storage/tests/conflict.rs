@@ -11,7 +11,8 @@ fn changes_are_known_after_their_checkpoint() {
     store.checkpoint(second, &[]).unwrap();
     commit(&store, [put(3, "c", "1")]);
     for lsn in [Lsn::ZERO, first, second] {
-        let changed = |key: &[u8]| store.changed_after(StorageId(1), key, lsn) == Changed::Yes;
+        let changed =
+            |key: &[u8]| store.changed_after(StorageId(1), &Key::from(key), lsn) == Changed::Yes;
         assert_eq!(changed(b"a"), lsn < first);
         assert_eq!(changed(b"b"), lsn < second);
         assert_eq!(
@@ -25,7 +26,7 @@ fn changes_are_known_after_their_checkpoint() {
         );
     }
     assert_eq!(
-        store.changed_after(StorageId(2), b"y", Lsn::ZERO),
+        store.changed_after(StorageId(2), &named("y"), Lsn::ZERO),
         Changed::No
     );
 }
@@ -38,19 +39,25 @@ fn forgotten_changes_are_unknown_only_for_their_storage() {
     let first = commit(&store, [put(1, "a", "1")]);
     store.checkpoint(first, &[]).unwrap();
     assert_eq!(
-        store.changed_after(StorageId(1), b"a", Lsn::ZERO),
+        store.changed_after(StorageId(1), &named("a"), Lsn::ZERO),
         Changed::Yes
     );
     let second = commit(&store, [put(2, "a", "1")]);
     store.checkpoint(second, &[]).unwrap();
     assert_eq!(
-        store.changed_after(StorageId(1), b"x", Lsn::ZERO),
+        store.changed_after(StorageId(1), &named("x"), Lsn::ZERO),
         Changed::Unknown
     );
-    assert_eq!(store.changed_after(StorageId(1), b"a", first), Changed::No);
-    assert_eq!(store.changed_after(StorageId(2), b"a", first), Changed::Yes);
     assert_eq!(
-        store.changed_after(StorageId(2), b"x", Lsn::ZERO),
+        store.changed_after(StorageId(1), &named("a"), first),
+        Changed::No
+    );
+    assert_eq!(
+        store.changed_after(StorageId(2), &named("a"), first),
+        Changed::Yes
+    );
+    assert_eq!(
+        store.changed_after(StorageId(2), &named("x"), Lsn::ZERO),
         Changed::No
     );
     assert!(Changed::Unknown.conflicts() && !Changed::No.conflicts());
@@ -65,10 +72,13 @@ fn nothing_is_known_of_the_time_before_opening() {
     store.close().unwrap();
     let store = open(&vfs);
     assert_eq!(
-        store.changed_after(StorageId(1), b"a", Lsn::ZERO),
+        store.changed_after(StorageId(1), &named("a"), Lsn::ZERO),
         Changed::Unknown
     );
-    assert_eq!(store.changed_after(StorageId(1), b"a", lsn), Changed::No);
+    assert_eq!(
+        store.changed_after(StorageId(1), &named("a"), lsn),
+        Changed::No
+    );
 }
 
 #[test]

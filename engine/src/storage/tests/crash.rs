@@ -104,7 +104,7 @@ fn a_full_disk_loses_nothing() {
     assert_eq!(
         store
             .snapshot_tip()
-            .get(StorageId(1), b"k")
+            .get(StorageId(1), &named("k"))
             .unwrap()
             .as_deref(),
         Some(&b"v"[..]),

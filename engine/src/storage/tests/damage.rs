@@ -44,7 +44,12 @@ fn a_damaged_value_names_storage_and_key() {
     }
     let store = open(&vfs);
     let snapshot = store.snapshot_visible();
-    assert!(snapshot.get(StorageId(7), b"key00041").unwrap().is_some());
+    assert!(
+        snapshot
+            .get(StorageId(7), &named("key00041"))
+            .unwrap()
+            .is_some()
+    );
     let assert_names_it = |error: StorageError| match error {
         StorageError::Corrupted { storage, key, .. } => {
             assert_eq!(storage, Some(StorageId(7)));
@@ -52,7 +57,7 @@ fn a_damaged_value_names_storage_and_key() {
         }
         other => panic!("{other}"),
     };
-    assert_names_it(snapshot.get(StorageId(7), b"key00042").unwrap_err());
+    assert_names_it(snapshot.get(StorageId(7), &named("key00042")).unwrap_err());
     let mut scan = snapshot.scan(StorageId(7), KeyRange::all(), Direction::Forward);
     let mut rows = 0;
     let error = loop {
@@ -79,7 +84,7 @@ fn a_damaged_key_never_gives_a_row_to_another_key() {
     // The flipped byte makes it `key00046`, of which there are two now.
     for n in 0..500 {
         let key = format!("key{n:05}");
-        match snapshot.get(StorageId(7), key.as_bytes()) {
+        match snapshot.get(StorageId(7), &named(&key)) {
             Ok(Some(value)) => {
                 let expected = format!("value-of-{n:05}");
                 assert!(value.starts_with(expected.as_bytes()), "{key}");

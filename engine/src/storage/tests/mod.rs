@@ -162,6 +162,10 @@ fn all(snapshot: &Snapshot, id: StorageId) -> Rows {
         .collect()
 }
 
+fn named(key: &str) -> Key {
+    Key::from(key.as_bytes())
+}
+
 fn put(id: u32, key: &str, value: &str) -> Write {
     (
         StorageId(id),

@@ -297,7 +297,7 @@ fn a_checkpoint_writes_only_what_is_durable_and_visible() {
         let text = lsn.to_string();
         store.apply(Lsn(lsn), [put(1, "k", &text), put(1, &text, "")]);
     };
-    let value = |snapshot: Snapshot| snapshot.get(StorageId(1), b"k").unwrap().unwrap();
+    let value = |snapshot: Snapshot| snapshot.get(StorageId(1), &named("k")).unwrap().unwrap();
     (1..=4).for_each(apply);
     store.set_visible(Lsn(3));
     let report = store.checkpoint(Lsn(4), &[]).unwrap();
@@ -318,12 +318,15 @@ fn a_checkpoint_writes_only_what_is_durable_and_visible() {
     assert_eq!(
         &*store
             .snapshot_tip()
-            .get(StorageId(1), b"k")
+            .get(StorageId(1), &named("k"))
             .unwrap()
             .unwrap(),
         b"4"
     );
-    assert_eq!(store.snapshot_tip().get(StorageId(1), b"5").unwrap(), None);
+    assert_eq!(
+        store.snapshot_tip().get(StorageId(1), &named("5")).unwrap(),
+        None
+    );
 }
 
 /// Once a checkpoint could cut a generation at the durable LSN. In the sync modes where commits are visible
@@ -343,7 +346,10 @@ fn a_visible_version_does_not_displace_the_durable_one() {
     assert!(applied > Lsn::ZERO);
     let vfs = vfs.crash();
     drop(store);
-    let value = open(&vfs).snapshot_tip().get(StorageId(1), b"k").unwrap();
+    let value = open(&vfs)
+        .snapshot_tip()
+        .get(StorageId(1), &named("k"))
+        .unwrap();
     assert_eq!(&*value.unwrap(), applied.to_string().as_bytes());
 }
 
@@ -423,7 +429,7 @@ fn snapshots_of_a_closed_store_say_so() {
     store.checkpoint(Lsn(1), &[]).unwrap();
     let snapshot = store.snapshot_visible();
     store.close().unwrap();
-    let error = snapshot.get(StorageId(1), b"k").unwrap_err();
+    let error = snapshot.get(StorageId(1), &named("k")).unwrap_err();
     assert!(matches!(error, StorageError::Closed), "{error}");
     assert_eq!(open(&vfs).applied_lsn(), Lsn(1));
 }

@@ -125,10 +125,10 @@ impl GroupState {
         for _ in 0..input.len_up_to(REPRESENTATIONS_MAX)? {
             representations.push((input.run()?.to_vec(), input.int()?));
         }
-        let accumulators = calls
-            .iter()
-            .map(|call| Accumulator::decode(call.function, &mut input))
-            .collect::<Result<_>>()?;
+        let mut accumulators = SmallVec::new();
+        for call in calls {
+            accumulators.push(Accumulator::decode(call.function, &mut input)?);
+        }
         if !input.is_empty() {
             return Err(damaged());
         }

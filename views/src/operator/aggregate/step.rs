@@ -3,7 +3,7 @@
 //! A row on which a group expression fails is left out; one on which an argument fails hides its group until it
 //! leaves; a sum that does not fit its type hides it until it fits. Ordered values are settled in `values`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -64,7 +64,8 @@ impl Touched {
 struct Groups<'d> {
     spec: Spec<'d>,
     touched: Vec<Touched>,
-    places: HashMap<Key, usize>,
+    /// Where each group stands, once there are many; also the order in which they are written.
+    places: BTreeMap<Key, usize>,
     scratch: Vec<Value>,
 }
 
@@ -93,7 +94,7 @@ pub(crate) fn step(input: ZSet, spec: Spec<'_>, step: &mut Stepping<'_>) -> Resu
     let mut groups = Groups {
         spec,
         touched: Vec::with_capacity(input.len().min(GROUPS_UNINDEXED)),
-        places: HashMap::new(),
+        places: BTreeMap::new(),
         scratch: Vec::new(),
     };
     if step.filling && spec.always_one {
@@ -163,7 +164,7 @@ impl Groups<'_> {
                 let keys = self.touched.iter().map(|touched| touched.key.clone());
                 self.places = keys.zip(0..).collect();
             }
-            self.places.get(&**key).copied()
+            self.places.get(key).copied()
         };
         if let Some(place) = known {
             return Ok(place);
@@ -261,10 +262,15 @@ impl Groups<'_> {
         } = self.spec;
         let mut output = ZSet::with_capacity(self.touched.len());
         let mut scratch = Vec::with_capacity(64);
-        // In the order of keys; places are sorted, since groups are large.
-        let mut places: SmallVec<[usize; 8]> = (0..self.touched.len()).collect();
-        let key_at = |place: &usize| self.touched.get(*place).map(|touched| &touched.key);
-        places.sort_unstable_by(|a, b| key_at(a).cmp(&key_at(b)));
+        // In the order of keys.
+        let mut places: SmallVec<[usize; GROUPS_UNINDEXED]> = SmallVec::new();
+        if self.places.is_empty() {
+            places.extend(0..self.touched.len());
+            let key_at = |place: &usize| self.touched.get(*place).map(|touched| &touched.key);
+            places.sort_unstable_by(|a, b| key_at(a).cmp(&key_at(b)));
+        } else {
+            places.extend(self.places.values().copied());
+        }
         for place in places {
             let Some(touched) = self.touched.get_mut(place) else {
                 continue;
