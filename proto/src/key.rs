@@ -20,7 +20,7 @@ const INLINE: usize = 24;
 /// assert!(keys.is_sorted()); // as bytes in the order of the values
 /// assert_eq!(key_of(&[Value::Int(3)]), key_of(&[Value::Double(3.0)]));
 /// ```
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Default, PartialEq, Eq, Hash)]
 pub struct Key(SmallVec<[u8; INLINE]>);
 
 impl Key {
@@ -106,6 +106,14 @@ impl Key {
         let mut end = Self::from(before);
         end.push(last + 1);
         Some(end)
+    }
+}
+
+impl Clone for Key {
+    /// Copies the bytes at once; what would be derived copies them one by one.
+    #[inline]
+    fn clone(&self) -> Self {
+        Self(SmallVec::from_slice(&self.0))
     }
 }
 
