@@ -17,10 +17,11 @@ use super::base::{
     FORMAT, META_APPLIED, META_FORMAT, definition, encode_row, guarded, meta_definition, table_name,
 };
 use super::error::{Result, StorageError};
+use super::file::{File, Writer, in_file};
 use super::generation::{Generation, Root};
 use super::history::History;
 use super::scan::{Layer, MemCursor, Merge};
-use super::store::{File, Store, Writer, in_file};
+use super::store::Store;
 
 /// What a checkpoint did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

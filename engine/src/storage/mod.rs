@@ -10,6 +10,7 @@ mod base;
 mod checkpoint;
 mod conflict;
 mod error;
+mod file;
 mod generation;
 mod history;
 mod live;
