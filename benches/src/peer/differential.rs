@@ -56,12 +56,12 @@ impl Differential {
 
 fn work(orders: Receiver<Order>, done: Sender<f64>) {
     timely::execute_directly(move |worker| {
-        let mut probe = Handle::new();
+        let probe = Handle::new();
         let mut input = worker.dataflow::<u64, _, _>(|scope| {
             let (input, rows) = scope.new_collection::<(i64, i64), isize>();
             rows.explode(|(g, v)| Some((g, (1_isize, v as isize))))
                 .count_total()
-                .probe_with(&mut probe);
+                .probe_with(&probe);
             input
         });
         let (mut ids, mut time) = (0..i64::MAX, 0);
