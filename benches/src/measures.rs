@@ -1,7 +1,21 @@
 //! `MEASURES`: every budget of the design is a row here, and a row is all that another measure takes.
 
 use crate::measure::{Contenders, Measure, Suite, Unit};
-use crate::workload::{commit, feed, group, ingest, read, recover, view};
+use crate::workload::{commit, feed, group, ingest, nexmark, read, recover, view};
+use crate::{Field, Place, Result};
+
+/// One of Nexmark's queries.
+const fn per_core(name: &'static str, field: fn(&Place) -> Result<Field>) -> Measure {
+    Measure {
+        name,
+        suite: Suite::View,
+        unit: Unit::PerSecond,
+        aim: "at least 1 x the dbsp crate, which is not here (440 packages, some in C)",
+        operations: 10,
+        rows: nexmark::EVENTS,
+        contenders: Contenders::Measured(field),
+    }
+}
 
 /// All measures, suite by suite.
 pub const MEASURES: &[Measure] = &[
@@ -68,17 +82,57 @@ pub const MEASURES: &[Measure] = &[
         rows: view::MANY,
         contenders: Contenders::Measured(view::cost_alone),
     },
-    Measure {
-        name: "Nexmark per core",
-        suite: Suite::View,
-        unit: Unit::PerSecond,
-        aim: "at least 1 x the dbsp crate",
-        operations: 1,
-        rows: 1,
-        contenders: Contenders::Unmeasured(
-            "its event generator and its queries' windows are not here yet, nor is the dbsp crate",
-        ),
-    },
+    per_core(
+        "Nexmark per core, q0: bids as they are",
+        nexmark::field::<0>,
+    ),
+    per_core(
+        "Nexmark per core, q1: prices converted",
+        nexmark::field::<1>,
+    ),
+    per_core("Nexmark per core, q2: bids filtered", nexmark::field::<2>),
+    per_core(
+        "Nexmark per core, q3: sellers joined, filtered",
+        nexmark::field::<3>,
+    ),
+    per_core(
+        "Nexmark per core, q4: average of best bids",
+        nexmark::field::<4>,
+    ),
+    per_core(
+        "Nexmark per core, q7: best bids of windows",
+        nexmark::field::<7>,
+    ),
+    per_core(
+        "Nexmark per core, q8: new sellers of windows",
+        nexmark::field::<8>,
+    ),
+    per_core(
+        "Nexmark per core, q10: dates formatted",
+        nexmark::field::<10>,
+    ),
+    per_core("Nexmark per core, q14: expressions", nexmark::field::<14>),
+    per_core(
+        "Nexmark per core, q15: counts of days, distinct",
+        nexmark::field::<15>,
+    ),
+    per_core(
+        "Nexmark per core, q16: counts of channels, distinct",
+        nexmark::field::<16>,
+    ),
+    per_core(
+        "Nexmark per core, q17: counts and sums of auctions",
+        nexmark::field::<17>,
+    ),
+    per_core(
+        "Nexmark per core, q20: bids joined with auctions",
+        nexmark::field::<20>,
+    ),
+    per_core(
+        "Nexmark per core, q21: regular expressions",
+        nexmark::field::<21>,
+    ),
+    per_core("Nexmark per core, q22: parts of URLs", nexmark::field::<22>),
     Measure {
         name: "point read through SQL, prepared, from the storage file",
         suite: Suite::Query,
@@ -156,5 +210,13 @@ mod tests {
         let mut names: Vec<&str> = MEASURES.iter().map(|measure| measure.name).collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair.first() != pair.last()));
+    }
+
+    #[test]
+    fn every_nexmark_query_is_measured_under_its_number() {
+        for query in nexmark::QUERIES {
+            let named = format!("q{}:", query.number);
+            assert!(MEASURES.iter().any(|measure| measure.name.contains(&named)));
+        }
     }
 }

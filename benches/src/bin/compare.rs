@@ -47,7 +47,7 @@ impl Command {
             match option.as_str() {
                 "--rounds" => command.rounds = value.parse::<usize>()?,
                 "--dir" => command.dir = PathBuf::from(value),
-                "--only" => command.only = value,
+                "--only" => command.only = value.to_lowercase(),
                 _ => return Err(format!("there is no option {option}").into()),
             }
         }
@@ -59,7 +59,7 @@ impl Command {
 
     fn measures(&self) -> impl Iterator<Item = &'static Measure> {
         MEASURES.iter().filter(|measure| {
-            self.suites.contains(&measure.suite) && measure.name.contains(&self.only)
+            self.suites.contains(&measure.suite) && measure.name.to_lowercase().contains(&self.only)
         })
     }
 }

@@ -4,9 +4,13 @@
 
 #[cfg(feature = "differential")]
 pub mod differential;
+#[cfg(feature = "differential")]
+pub mod differential_nexmark;
 pub mod redb;
 #[cfg(feature = "peers")]
 pub mod sqlite;
+#[cfg(feature = "peers")]
+pub mod sqlite_nexmark;
 
 /// The version of a package this program was built with.
 #[must_use]
