@@ -15,8 +15,9 @@ use crate::{Contender, Field, Place, Result};
 /// Commits outstanding.
 const OUTSTANDING: u64 = 64;
 const TICKET_THREADS: u64 = 2;
-/// Bytes of our record of such a row, about.
-const RECORD: [u8; 64] = [0x5a; 64];
+/// As many bytes as our log's frame of such a row has, so that both write as many blocks: 32 of header and about 52 of
+/// payload, to a multiple of 8.
+const RECORD: [u8; 88] = [0x5a; 88];
 
 /// 64 threads, each waiting for its commit before the next.
 ///
