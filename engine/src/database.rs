@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::execute::{self, Surroundings};
 use crate::feed::{FeedRequest, Subscription};
+use crate::handle::Handle;
 use crate::params::Params;
 use crate::recovery::RecoveryReport;
 use crate::rows::Rows;
@@ -49,19 +50,6 @@ pub struct Database {
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Database").finish_non_exhaustive()
-    }
-}
-
-/// What all clones share; dropped with the last of them.
-struct Handle {
-    engine: Arc<Engine>,
-    principal: Arc<str>,
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        // A failure here is met again, and reported, when the database is opened the next time.
-        let _ = self.engine.shut_down();
     }
 }
 
@@ -330,10 +318,7 @@ impl Database {
     /// ```
     #[must_use]
     pub fn session(&self) -> Session {
-        Session::new(
-            Arc::clone(self.engine()),
-            Arc::clone(&self.handle.principal),
-        )
+        Session::new(Arc::clone(&self.handle))
     }
 
     /// Follows a table or view: its rows as they are, then every change of it, exactly once and in order.

@@ -86,6 +86,7 @@ mod error;
 mod execute;
 mod explain;
 mod feed;
+mod handle;
 mod index_entry;
 #[doc(hidden)]
 pub mod internals;

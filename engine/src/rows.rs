@@ -1,6 +1,7 @@
 //! `Rows` and `ResultRow`: what a query returns. Rows are owned and come from a snapshot: dropping them early or
 //! keeping them long is harmless to everybody else.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tailwater_proto::{Document, Lsn, Row, SqlType, Value, sqlstate};
@@ -33,6 +34,8 @@ pub struct Column {
 
 enum Rest {
     Streaming(Box<Source>),
+    /// The first row was read to see whether there is one to be had; what fails later fails the transaction.
+    Started(Option<Row>, Box<Source>, Arc<AtomicBool>),
     Collected(std::vec::IntoIter<Row>),
     Ended,
 }
@@ -78,6 +81,21 @@ impl Rows {
 
     pub(crate) fn collected(fields: Arc<[Field]>, rows: Vec<Row>, lsn: Option<Lsn>) -> Self {
         Self::new(fields, Rest::Collected(rows.into_iter()), lsn)
+    }
+
+    /// The same rows with the first one read, of a transaction that `failed` tells of.
+    ///
+    /// # Errors
+    /// What reading the first row fails with.
+    pub(crate) fn started(mut self, failed: &Arc<AtomicBool>) -> Result<Self> {
+        self.rest = match self.rest {
+            Rest::Streaming(mut source) => match source.next_row()? {
+                Some(first) => Rest::Started(Some(first), source, Arc::clone(failed)),
+                None => Rest::Ended,
+            },
+            there => there,
+        };
+        Ok(self)
     }
 
     fn new(fields: Arc<[Field]>, rest: Rest, lsn: Option<Lsn>) -> Self {
@@ -190,6 +208,15 @@ impl Rows {
             Rest::Streaming(source) => match source.next_row() {
                 Ok(row) => row,
                 Err(error) => {
+                    self.rest = Rest::Ended;
+                    return Err(error);
+                }
+            },
+            Rest::Started(first @ Some(_), ..) => first.take(),
+            Rest::Started(None, source, failed) => match source.next_row() {
+                Ok(row) => row,
+                Err(error) => {
+                    failed.store(true, Ordering::Relaxed);
                     self.rest = Rest::Ended;
                     return Err(error);
                 }

@@ -2,19 +2,20 @@
 //!
 //! A statement outside a transaction is a transaction of its own and is run again by itself if another one was first.
 //! A statement that fails leaves no trace; inside BEGIN it also makes the transaction unusable until ROLLBACK, as in
-//! PostgreSQL.
+//! PostgreSQL, be it while it is started or while its rows are read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tailwater_proto::{Lsn, sqlstate};
 use tailwater_views::CancelToken;
 
 use crate::cursor::SqlCursor;
-use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::execute::{self, Ran, Surroundings, mode_of};
 use crate::feed::Subscription;
+use crate::handle::Handle;
 use crate::params::{Parameters, Params};
 use crate::prepared::Prepared;
 use crate::rows::Rows;
@@ -65,8 +66,8 @@ pub enum Outcome {
     Feed(Subscription),
 }
 
-/// One user of a database, from one thread at a time. It does not keep the database open: hold a
-/// [`Database`](crate::Database) as long.
+/// One user of a database, from one thread at a time. Like a clone of [`Database`](crate::Database) it keeps the
+/// database open.
 ///
 /// ```
 /// # fn main() -> tailwater::Result<()> {
@@ -80,19 +81,19 @@ pub enum Outcome {
 /// # }
 /// ```
 pub struct Session {
-    engine: Arc<Engine>,
-    principal: Arc<str>,
     open: Option<Open>,
     cursors: BTreeMap<String, SqlCursor>,
     cancel: CancelToken,
+    /// Last, so that the transaction ends before the database may close.
+    handle: Arc<Handle>,
 }
 
 /// A transaction begun by BEGIN.
 struct Open {
     txn: Transaction,
     savepoints: Vec<(String, Savepoint)>,
-    /// A statement failed: everything but ROLLBACK is refused.
-    failed: bool,
+    /// A statement failed: everything but ROLLBACK is refused. Rows that are still being read share it.
+    failed: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Session {
@@ -104,13 +105,12 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub(crate) fn new(engine: Arc<Engine>, principal: Arc<str>) -> Self {
+    pub(crate) fn new(handle: Arc<Handle>) -> Self {
         Self {
-            engine,
-            principal,
             open: None,
             cursors: BTreeMap::new(),
             cancel: CancelToken::default(),
+            handle,
         }
     }
 
@@ -178,15 +178,18 @@ impl Session {
     /// ```
     pub fn execute(&mut self, sql: &str, params: impl Params) -> Result<Outcome> {
         let mut last = None;
-        self.execute_each(sql, params, |outcome| {
-            last = Some(outcome);
-            Ok(())
+        self.run_script(sql, params, |outcome, more_follow| match outcome {
+            // Nobody sees these rows, but what they fail with ends the script before its next statement.
+            Outcome::Rows(mut rows) if more_follow => {
+                while rows.next_raw()?.is_some() {}
+                Ok(())
+            }
+            outcome => {
+                last = Some(outcome);
+                Ok(())
+            }
         })?;
-        Ok(last.unwrap_or(Outcome::Done {
-            tag: "",
-            rows: 0,
-            lsn: None,
-        }))
+        Ok(last.unwrap_or(done("")))
     }
 
     /// Runs a script and hands over what each statement brought, as it is done.
@@ -215,30 +218,55 @@ impl Session {
         params: impl Params,
         mut take: impl FnMut(Outcome) -> Result<()>,
     ) -> Result<()> {
+        self.run_script(sql, params, |outcome, _| take(outcome))
+    }
+
+    /// Runs a script; `take` also learns whether another statement follows.
+    fn run_script(
+        &mut self,
+        sql: &str,
+        params: impl Params,
+        mut take: impl FnMut(Outcome, bool) -> Result<()>,
+    ) -> Result<()> {
         let mut parameters = params.into_parameters()?;
         // A cancel stops what is running, not what comes after it.
         self.cancel.reset();
         if let Some(prepared) = self.cached(sql) {
-            return take(self.execute_prepared(sql, &prepared, &parameters)?);
+            return take(self.execute_prepared(sql, &prepared, &parameters)?, false);
         }
-        let script = parse_script(sql)?;
+        let script = parse_script(sql).inspect_err(|_| self.fail())?;
         parameters.in_script |= script.len() > 1;
-        for parsed in script {
+        let mut script = script.into_iter().peekable();
+        while let Some(parsed) = script.next() {
             let text = sql.get(parsed.text_range.clone()).unwrap_or_default();
-            let outcome = self.execute_parsed(text, &parsed, &parameters);
+            let outcome = self
+                .execute_parsed(text, &parsed, &parameters)
+                .inspect_err(|_| match &parsed.statement {
+                    // The transaction there is goes on.
+                    Statement::Begin(_) => {}
+                    _ => self.fail(),
+                });
             // Without a place of its own the error is that of the whole statement.
-            take(outcome.map_err(|error| error.at(parsed.text_range.start))?)?;
+            let outcome = outcome.map_err(|error| error.at(parsed.text_range.start))?;
+            take(outcome, script.peek().is_some())?;
         }
         Ok(())
+    }
+
+    /// A statement failed: the transaction, if there is one, is of no more use.
+    fn fail(&self) {
+        if let Some(open) = &self.open {
+            open.failed.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The statement as it was prepared before, if the schema has not changed since.
     fn cached(&self, sql: &str) -> Option<Arc<Prepared>> {
         let version = match &self.open {
             Some(open) => open.txn.plan_version()?,
-            None => self.engine.visible_catalog_version(),
+            None => self.handle.engine.visible_catalog_version(),
         };
-        self.engine.statements.get(sql, version)
+        self.handle.engine.statements.get(sql, version)
     }
 
     /// Runs a prepared statement without parsing it, unless the schema changes just now.
@@ -301,13 +329,13 @@ impl Session {
         work: impl FnMut(&Surroundings<'_>, &mut Transaction) -> Result<Ran>,
     ) -> Result<Outcome> {
         let around = Surroundings {
-            engine: &self.engine,
+            engine: &self.handle.engine,
             cancel: &self.cancel,
             parameters,
         };
         match &mut self.open {
             Some(open) => open.run(&around, work),
-            None => autocommit(&around, &self.principal, mode, work),
+            None => autocommit(&around, &self.handle.principal, mode, work),
         }
     }
 
@@ -319,16 +347,17 @@ impl Session {
             )
             .with_hint("COMMIT or ROLLBACK it first; SAVEPOINT marks a place inside it"));
         }
-        let mode = if modes.read_only == Some(true) || self.engine.settings.read_only {
+        let engine = &self.handle.engine;
+        let mode = if modes.read_only == Some(true) || engine.settings.read_only {
             Mode::ReadOnly
         } else {
             Mode::ReadWrite
         };
-        let txn = self.engine.begin(mode, &self.principal)?;
+        let txn = engine.begin(mode, &self.handle.principal)?;
         self.open = Some(Open {
             txn,
             savepoints: Vec::new(),
-            failed: false,
+            failed: Arc::default(),
         });
         Ok(done("BEGIN"))
     }
@@ -336,11 +365,12 @@ impl Session {
     fn commit(&mut self, chain: bool) -> Result<Outcome> {
         let open = self.take_open("COMMIT")?;
         self.cursors.clear();
-        let outcome = if open.failed {
+        let outcome = if open.failed.load(Ordering::Relaxed) {
             done("ROLLBACK")
         } else {
-            let lsn = self.engine.sequence(open.txn)?;
-            self.engine.wait(lsn)?;
+            let engine = &self.handle.engine;
+            let lsn = engine.sequence(open.txn)?;
+            engine.wait(lsn)?;
             Outcome::Done {
                 tag: "COMMIT",
                 rows: 0,
@@ -405,7 +435,8 @@ impl Session {
         if let Some((_, savepoint)) = open.savepoints.last() {
             open.txn.rollback_to(savepoint);
         }
-        open.failed = false;
+        // A new one: rows of statements taken back may still fail, which is their own affair now.
+        open.failed = Arc::default();
         Ok(done("ROLLBACK"))
     }
 
@@ -413,7 +444,12 @@ impl Session {
         if let Some(open) = &self.open {
             open.refuse_failed()?;
         }
-        crate::feed::tail(&self.engine, &self.principal, tail, parameters)
+        crate::feed::tail(
+            &self.handle.engine,
+            &self.handle.principal,
+            tail,
+            parameters,
+        )
     }
 
     fn declare(
@@ -461,6 +497,9 @@ impl Session {
     }
 
     fn fetch(&mut self, fetch: &Fetch) -> Result<Outcome> {
+        if let Some(open) = &self.open {
+            open.refuse_failed()?;
+        }
         let name = &fetch.cursor.value;
         let cursor = self.cursors.get_mut(name).ok_or_else(|| no_cursor(name))?;
         let rows = cursor.fetch(fetch)?;
@@ -515,7 +554,7 @@ const fn done(tag: &'static str) -> Outcome {
 
 impl Open {
     fn refuse_failed(&self) -> Result<()> {
-        if self.failed {
+        if self.failed.load(Ordering::Relaxed) {
             return Err(Error::statement(
                 sqlstate::IN_FAILED_SQL_TRANSACTION,
                 "current transaction is aborted, commands ignored until end of transaction block",
@@ -547,14 +586,15 @@ impl Open {
         let before = self.txn.savepoint();
         // What is read here must not be undone by a crash after it was shown.
         around.engine.wait(self.txn.lsn())?;
-        match work(around, &mut self.txn) {
-            Ok(ran) => Ok(outcome(ran, None)),
-            Err(error) => {
-                self.txn.rollback_to(&before);
-                self.failed = true;
-                Err(error)
-            }
+        let ran = work(around, &mut self.txn).and_then(|ran| match outcome(ran, None) {
+            Outcome::Rows(rows) => Ok(Outcome::Rows(rows.started(&self.failed)?)),
+            other => Ok(other),
+        });
+        if ran.is_err() {
+            self.txn.rollback_to(&before);
+            self.failed.store(true, Ordering::Relaxed);
         }
+        ran
     }
 }
 

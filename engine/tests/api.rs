@@ -640,3 +640,33 @@ fn a_closed_database_says_so() {
         (ErrorKind::Unavailable, "55000")
     );
 }
+
+/// `Database::memory()?.session()` was a session on a database that had just been closed.
+#[test]
+fn a_session_keeps_its_database_open() {
+    let mut session = Database::memory().unwrap().session();
+    session
+        .execute(
+            "CREATE TABLE t (id INT PRIMARY KEY); BEGIN; INSERT INTO t VALUES (1)",
+            (),
+        )
+        .unwrap();
+    session.execute("COMMIT", ()).unwrap();
+    let Outcome::Rows(rows) = session.execute("SELECT count(*) FROM t", ()).unwrap() else {
+        panic!("a query has rows");
+    };
+    assert_eq!(rows.scalar::<i64>().unwrap(), 1);
+}
+
+/// Arithmetic between parameters took them for doubles: `$2 - $1` of two integers was a double.
+#[test]
+fn integers_bound_stay_integers() {
+    let db = database();
+    let one = |sql: &str, values| db.query(sql, values).unwrap().scalar::<Value>().unwrap();
+    assert_eq!(one("SELECT $2 - $1", params![3, 45]), Value::Int(42));
+    assert_eq!(one("SELECT ? / ?", params![7, 2]), Value::Int(3));
+    assert_eq!(one("SELECT -?", params![7]), Value::Int(-7));
+    assert_eq!(one("SELECT $1 + $2", params![1, 0.5]), Value::Double(1.5));
+    let big = i64::MAX - 1;
+    assert_eq!(one("SELECT $1 + $2", params![big, 1]), Value::Int(i64::MAX));
+}

@@ -36,7 +36,7 @@ const RANKS: &[&[&str]] = &[
     &["table_writer"],
     &["prepared"],
     &["checkpoint", "commit", "engine", "recovery"],
-    &["execute", "system", "ticket"],
+    &["execute", "handle", "system", "ticket"],
     &["rows"],
     &["feed"],
     &["cursor", "session", "tx", "typed"],

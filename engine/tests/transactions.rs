@@ -8,7 +8,7 @@ mod common;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use common::{Rng, multiset, number_from_env, text};
-use tailwater::{Database, Session, params};
+use tailwater::{Database, Outcome, Session, params};
 
 fn database(sql: &str) -> Database {
     let db = Database::memory().unwrap();
@@ -426,4 +426,55 @@ fn schema_changes_are_part_of_their_transaction() {
     run(&mut two, "BEGIN; INSERT INTO w VALUES (1)");
     run(&mut one, "DROP TABLE w");
     assert_eq!(refused(&mut two, "COMMIT"), "40001");
+}
+
+/// `SELECT 1/0` in a transaction failed only when its rows were read, and left the transaction usable; in a script it
+/// was passed over when nobody read its rows.
+#[test]
+fn a_query_that_fails_fails_its_transaction_and_its_script() {
+    let db = database("CREATE TABLE t (id INT PRIMARY KEY, n INT)");
+    let mut session = db.session();
+    for failing in ["SELECT 1/0", "SELEC 1", "FETCH ALL nothing", "SELECT nope"] {
+        run(&mut session, "BEGIN; INSERT INTO t VALUES (1, 0)");
+        refused(&mut session, failing);
+        assert_eq!(refused(&mut session, "SELECT 1"), "25P02", "{failing}");
+        let ended = session.execute("COMMIT", ()).unwrap();
+        assert!(
+            matches!(
+                ended,
+                Outcome::Done {
+                    tag: "ROLLBACK",
+                    ..
+                }
+            ),
+            "{failing}"
+        );
+        assert_eq!(
+            text(&mut session, "SELECT count(*) FROM t"),
+            "0",
+            "{failing}"
+        );
+    }
+    // Rows that fail later fail the transaction then, unless it was taken back to before them.
+    run(&mut session, "INSERT INTO t VALUES (1, 1), (2, 0)");
+    let read = |outcome| match outcome {
+        Outcome::Rows(rows) => rows.collect_rows().map(|rows| rows.len()),
+        other => panic!("{other:?}"),
+    };
+    run(&mut session, "BEGIN");
+    let rows = session.execute("SELECT 1/n FROM t ORDER BY id LIMIT 2", ());
+    if let Ok(rows) = rows {
+        assert_eq!(read(rows).unwrap_err().sqlstate(), "22012");
+    }
+    assert_eq!(refused(&mut session, "SELECT 1"), "25P02");
+    run(&mut session, "ROLLBACK");
+    // A second BEGIN is refused, and the transaction goes on.
+    run(&mut session, "BEGIN");
+    assert_eq!(refused(&mut session, "BEGIN"), "25001");
+    assert_eq!(text(&mut session, "SHOW TABLES"), "t");
+    run(&mut session, "ROLLBACK");
+    // What a query in a script fails with ends the script, though nobody reads its rows.
+    let script = "SELECT 1/n FROM t; INSERT INTO t VALUES (3, 3)";
+    assert_eq!(db.exec(script, ()).unwrap_err().sqlstate(), "22012");
+    assert_eq!(text(&mut session, "SELECT count(*) FROM t"), "2");
 }

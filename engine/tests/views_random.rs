@@ -140,6 +140,11 @@ impl World {
                 Err(error) => panic!("{name}: {error}\n{}", self.story()),
             };
             tally.filled += usize::from(!found.is_empty());
+            // A query that fails fails its transaction.
+            let guarded = self.session.in_transaction();
+            if guarded {
+                self.session.execute("SAVEPOINT compared", ()).unwrap();
+            }
             match multiset(&mut self.session, &query) {
                 Ok(fresh) => {
                     if found != fresh {
@@ -159,6 +164,9 @@ impl World {
                         self.story()
                     );
                     tally.with_row_errors += 1;
+                    if guarded {
+                        self.session.execute("ROLLBACK TO compared", ()).unwrap();
+                    }
                     if !self.session.in_transaction() {
                         let count = text(
                             &mut self.session,
@@ -174,7 +182,9 @@ impl World {
                     }
                 }
             }
-            if !self.session.in_transaction() {
+            if guarded {
+                self.session.execute("RELEASE compared", ()).unwrap();
+            } else {
                 let line = text(&mut self.session, &format!("CHECK VIEW {name}"));
                 assert!(
                     line.contains("|0|"),

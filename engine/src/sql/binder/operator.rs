@@ -323,6 +323,7 @@ impl Binder<'_> {
             UnaryOperator::Not => Ok(negate(self.truth(typed, "NOT", span)?)),
             UnaryOperator::Minus | UnaryOperator::Plus => {
                 let typed = match typed.ty {
+                    SqlType::Unknown if is_parameter(&typed) => self.coerce(typed, &SqlType::Any),
                     SqlType::Unknown => self.coerce(typed, &SqlType::Double),
                     _ => typed,
                 };
@@ -390,6 +391,13 @@ impl Binder<'_> {
             (ty, _) => ty.clone(),
         };
         match (&left.ty, &right.ty) {
+            // What is bound tells: integers stay integers.
+            (SqlType::Unknown, SqlType::Unknown) if is_parameter(&left) && is_parameter(&right) => {
+                (
+                    self.coerce(left, &SqlType::Any),
+                    self.coerce(right, &SqlType::Any),
+                )
+            }
             (SqlType::Unknown, SqlType::Unknown) => (
                 self.coerce(left, &SqlType::Double),
                 self.coerce(right, &SqlType::Double),
@@ -455,6 +463,10 @@ pub(super) fn rows(sql: &Sql) -> Option<&[Sql]> {
 
 pub(super) fn is_textual(ty: &SqlType) -> bool {
     ty.is_text() || *ty == SqlType::Unknown
+}
+
+fn is_parameter(typed: &Typed) -> bool {
+    matches!(typed.expr, Expr::Parameter(_))
 }
 
 fn comparison(op: &Op) -> Option<CompareOp> {
