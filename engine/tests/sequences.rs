@@ -211,3 +211,126 @@ fn identity_columns_keep_to_who_may_fill_them() {
         assert_eq!(db.exec(sql, ()).unwrap_err().sqlstate(), sqlstate, "{sql}");
     }
 }
+
+/// Found by restoring dumps: there was no way to say where a sequence goes on, so that restored rows, which carry their
+/// numbers, and new ones collided.
+#[test]
+fn sequences_go_on_where_restart_says() {
+    let db = Database::memory().unwrap();
+    let next = |insert: &str| db.query(insert, ()).unwrap().scalar::<i64>().unwrap();
+    db.exec(
+        "CREATE SEQUENCE s START 3;
+         CREATE TABLE t (id SERIAL PRIMARY KEY, k INT DEFAULT nextval('s'), v TEXT);
+         INSERT INTO t VALUES (1, 3, 'restored'), (2, 4, 'restored');
+         ALTER TABLE t ALTER COLUMN id RESTART WITH 3;
+         ALTER SEQUENCE s RESTART WITH 5",
+        (),
+    )
+    .unwrap();
+    assert_eq!(
+        next("INSERT INTO t (v) VALUES ('new') RETURNING id * 10 + k"),
+        35
+    );
+    assert_eq!(
+        next("INSERT INTO t (v) VALUES ('new') RETURNING id * 10 + k"),
+        46
+    );
+    db.exec("BEGIN; ALTER SEQUENCE s RESTART; ROLLBACK", ())
+        .unwrap();
+    assert_eq!(next("INSERT INTO t (v) VALUES ('new') RETURNING k"), 7);
+    db.exec("ALTER SEQUENCE s RESTART", ()).unwrap();
+    assert_eq!(next("INSERT INTO t (v) VALUES ('new') RETURNING k"), 3);
+    let shown = "SHOW SEQUENCES";
+    let rows = db.query(shown, ()).unwrap().collect_rows().unwrap();
+    let shown: Vec<(String, Option<String>, i64)> = rows
+        .iter()
+        .map(|row| {
+            let (name, column) = (row.get("name").unwrap(), row.get("column").unwrap());
+            (name, column, row.get("next_value").unwrap())
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("s".to_owned(), None, 4),
+            ("t_id_seq".to_owned(), Some("id".to_owned()), 7)
+        ]
+    );
+    for (sql, state) in [
+        ("ALTER SEQUENCE s RESTART WITH 0", "22023"),
+        ("ALTER SEQUENCE nope RESTART", "42P01"),
+        ("ALTER SEQUENCE s MAXVALUE 9", "0A000"),
+        ("ALTER TABLE t ALTER COLUMN k RESTART", "55000"),
+    ] {
+        assert_eq!(db.exec(sql, ()).unwrap_err().sqlstate(), state, "{sql}");
+    }
+    db.exec("ALTER SEQUENCE IF EXISTS nope RESTART", ())
+        .unwrap();
+}
+
+/// DEFAULT beside a value in another row of one VALUES was refused for columns that draw from a sequence.
+#[test]
+fn some_rows_draw_and_others_bring_their_number() {
+    let db = Database::memory().unwrap();
+    db.exec("CREATE TABLE t (id SERIAL PRIMARY KEY, n INT)", ())
+        .unwrap();
+    db.exec(
+        "INSERT INTO t VALUES (DEFAULT, 1), (9, (SELECT 2)), (DEFAULT, 3)",
+        (),
+    )
+    .unwrap();
+    db.exec("INSERT INTO t VALUES (?, 4), (DEFAULT, 5)", params![7])
+        .unwrap();
+    assert_eq!(ids(&db), [1, 2, 3, 7, 9]);
+    let null = db.exec("INSERT INTO t VALUES (NULL, 6), (DEFAULT, 7)", ());
+    assert_eq!(null.unwrap_err().sqlstate(), "23502");
+}
+
+/// A default set later was passed over for the sequence, and a renamed sequence kept its old name in what made it.
+#[test]
+fn defaults_may_leave_and_take_a_sequence() {
+    let db = Database::memory().unwrap();
+    db.exec(
+        "CREATE SEQUENCE s START 40; CREATE TABLE t (id SERIAL PRIMARY KEY)",
+        (),
+    )
+    .unwrap();
+    db.exec("INSERT INTO t DEFAULT VALUES", ()).unwrap();
+    db.exec("ALTER TABLE t ALTER COLUMN id SET DEFAULT 20", ())
+        .unwrap();
+    db.exec("INSERT INTO t DEFAULT VALUES", ()).unwrap();
+    db.exec("ALTER TABLE t ALTER COLUMN id SET DEFAULT nextval('s')", ())
+        .unwrap();
+    db.exec("ALTER SEQUENCE s RENAME TO \"S 2\"", ()).unwrap();
+    db.exec("INSERT INTO t DEFAULT VALUES", ()).unwrap();
+    assert_eq!(ids(&db), [1, 20, 40]);
+    let made = |name: &str| {
+        let sql = "SELECT sql FROM tailwater.objects WHERE name = ?";
+        db.query(sql, params![name])
+            .unwrap()
+            .scalar::<String>()
+            .unwrap()
+    };
+    assert_eq!(made("S 2"), "CREATE SEQUENCE \"S 2\" START WITH 40");
+    assert!(
+        made("t").contains("DEFAULT nextval('\"S 2\"')"),
+        "{}",
+        made("t")
+    );
+}
+
+/// ALTER TABLE forgot the limits of an identity column in the statement kept with the table.
+#[test]
+fn identity_options_outlive_alter_table() {
+    let db = Database::memory().unwrap();
+    let options = "(START WITH 5 INCREMENT BY 5 MAXVALUE 100 CYCLE)";
+    let sql = format!("CREATE TABLE t (id INT GENERATED ALWAYS AS IDENTITY {options} PRIMARY KEY)");
+    db.exec(&sql, ()).unwrap();
+    db.exec("ALTER TABLE t ADD COLUMN v INT", ()).unwrap();
+    let kept = db
+        .query("SHOW CREATE TABLE t", ())
+        .unwrap()
+        .scalar::<String>()
+        .unwrap();
+    assert!(kept.contains(options), "{kept}");
+}

@@ -11,7 +11,7 @@ use tailwater_views::{ExecContext, Expr, Reader};
 use super::ddl::{add_index, depends, remove_index};
 use super::definition;
 use super::run::{Ran, Surroundings};
-use crate::catalog::{Check, Index, Object, ObjectName, Relation};
+use crate::catalog::{Check, Column, Index, Object, ObjectName, Relation, Sequence};
 use crate::error::{Error, Result};
 use crate::sql::binder::bind_expr;
 use crate::sql::binder::names::{fold, object_name};
@@ -80,6 +80,7 @@ pub(super) fn alter_table(
             }
             AlterAction::SetDefault(name, expr) => change.set_default(txn, name, Some(expr))?,
             AlterAction::DropDefault(name) => change.set_default(txn, name, None)?,
+            AlterAction::Restart(name, next) => change.restart(txn, name, *next)?,
             AlterAction::SetNotNull(name) => {
                 change.set_not_null(txn, name, Nullability::NotNull)?
             }
@@ -95,7 +96,10 @@ pub(super) fn alter_table(
             }
         }
     }
-    retell(txn, &name)?;
+    let is_only_data = |action: &AlterAction| matches!(action, AlterAction::Restart(..));
+    if !alter.actions.iter().all(is_only_data) {
+        retell(txn, &name)?;
+    }
     Ok(Ran::Count("ALTER TABLE", 0))
 }
 
@@ -162,11 +166,37 @@ pub(super) fn rename(txn: &mut Transaction, parsed: &Parsed, rename: &Rename) ->
         Object::Sequence(sequence) => {
             let mut sequence = (*sequence).clone();
             sequence.name = to;
+            if !sequence.sql.is_empty() {
+                sequence.sql = definition::sequence_sql(&sequence);
+            }
+            rename_in_defaults(txn, &sequence)?;
             Object::Sequence(sequence.into())
         }
     };
     txn.put_object(renamed.id(), Some(renamed))?;
     Ok(Ran::Count("ALTER", 0))
+}
+
+/// Columns that draw from a sequence name it in their default, and so do the statements kept with their tables.
+fn rename_in_defaults(txn: &mut Transaction, sequence: &Sequence) -> Result<()> {
+    let draws =
+        |column: &Column| column.sequence == Some(sequence.id) && column.default_sql.is_some();
+    let tables: Vec<Arc<Relation>> = txn
+        .catalog
+        .relations()
+        .filter(|relation| relation.columns.iter().any(draws))
+        .cloned()
+        .collect();
+    for table in tables {
+        let mut table = (*table).clone();
+        for column in table.columns.iter_mut().filter(|column| draws(column)) {
+            column.default_sql = Some(definition::draw_sql(&sequence.name));
+        }
+        let name = table.name.clone();
+        txn.put_object(table.id, Some(Object::Relation(table.into())))?;
+        retell(txn, &name)?;
+    }
+    Ok(())
 }
 
 fn new_name(
@@ -544,17 +574,47 @@ impl Change<'_> {
         let catalog = Arc::clone(&txn.catalog);
         let system = SystemTables::new(self.around.engine, &catalog);
         if let Some(column) = relation.columns.get_mut(position) {
+            column.sequence = expr
+                .and_then(|expr| ddl::drawn_sequence(&catalog, expr, name.span))
+                .transpose()
+                .map_err(|error| error.located(&self.parsed.source))?;
             column.default = match expr {
-                Some(expr) => Some(
+                Some(expr) if column.sequence.is_none() => Some(
                     bind_expr(&catalog, None, expr, Some(&column.ty), &system)
                         .map_err(|error| error.located(&self.parsed.source))?
                         .0,
                 ),
-                None => None,
+                _ => None,
             };
             column.default_sql = expr.map(ToString::to_string);
         }
         self.store(txn, relation).map(drop)
+    }
+
+    fn restart(&self, txn: &mut Transaction, name: &Ident, next: Option<i64>) -> Result<()> {
+        let position = self.position(name)?;
+        let drawn = self
+            .table
+            .columns
+            .get(position)
+            .and_then(|c| c.sequence)
+            .and_then(|id| txn.catalog.get(id));
+        match drawn {
+            Some(Object::Sequence(sequence)) if sequence.owner == Some(self.table.id) => {
+                let sequence = Arc::clone(sequence);
+                super::sequence::restart(txn, &sequence, next)
+            }
+            _ => Err(Error::statement(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!(
+                    "column \"{}\" of relation \"{}\" is not an identity column",
+                    name.value, self.table.name
+                ),
+            )
+            .on(self.table.name.to_string())
+            .with_hint("a sequence of its own name is restarted by ALTER SEQUENCE … RESTART")),
+        }
+        .map_err(|error| error.at(self.parsed.offset_of(name.span)))
     }
 
     fn set_not_null(&self, txn: &mut Transaction, name: &Ident, to: Nullability) -> Result<()> {

@@ -45,6 +45,8 @@ pub(crate) fn execute_ddl(
         Statement::CreateTable(create) => create_table(around, txn, sql, parsed, create),
         Statement::CreateIndex(create) => create_index(around, txn, sql, parsed, create),
         Statement::CreateSequence(create) => create_sequence(txn, sql, parsed, create),
+        Statement::AlterSequence(change) => sequence::alter(txn, change)
+            .map_err(|error| error.at(parsed.offset_of(change.name.span()))),
         Statement::CreateView(create) => create_view(around, txn, sql, parsed, create),
         Statement::Drop(drop) => drop_objects(txn, parsed, drop),
         Statement::AlterTable(change) => alter::alter_table(around, txn, parsed, change),

@@ -7,6 +7,7 @@ use tailwater_views::Expr;
 
 use crate::catalog::{
     Catalog, Column, Identity, Index, NestedField, Object, ObjectName, Relation, RelationKind,
+    Sequence,
 };
 use crate::sql::keywords::is_reserved;
 
@@ -140,9 +141,9 @@ fn column_sql(catalog: &Catalog, column: &Column) -> String {
             };
             // Writing to a String does not fail.
             let _ = write!(sql, " GENERATED {when} AS IDENTITY");
-            if (sequence.start, sequence.increment) != (1, 1) {
-                let (start, step) = (sequence.start, sequence.increment);
-                let _ = write!(sql, " (START WITH {start} INCREMENT BY {step})");
+            let options = sequence_options(sequence, &column.ty);
+            if !options.is_empty() {
+                let _ = write!(sql, " ({})", options.join(" "));
             }
             return sql;
         }
@@ -161,6 +162,45 @@ fn column_sql(catalog: &Catalog, column: &Column) -> String {
         let _ = write!(sql, " DEFAULT {default}");
     }
     sql
+}
+
+/// CREATE SEQUENCE.
+pub(super) fn sequence_sql(sequence: &Sequence) -> String {
+    let mut words = vec![format!("CREATE SEQUENCE {}", name_sql(&sequence.name))];
+    words.extend(sequence_options(sequence, &SqlType::Int8));
+    words.join(" ")
+}
+
+/// The default of a column that draws from a sequence.
+pub(super) fn draw_sql(sequence: &ObjectName) -> String {
+    format!("nextval('{}')", name_sql(sequence).replace('\'', "''"))
+}
+
+/// Options of a sequence of that type, where they are not the usual ones.
+fn sequence_options(sequence: &Sequence, ty: &SqlType) -> Vec<String> {
+    let (low, high) = match ty {
+        SqlType::Int2 => (i64::from(i16::MIN), i64::from(i16::MAX)),
+        SqlType::Int4 => (i64::from(i32::MIN), i64::from(i32::MAX)),
+        _ => (i64::MIN, i64::MAX),
+    };
+    let is_up = sequence.increment > 0;
+    let (min, max) = if is_up { (1, high) } else { (low, -1) };
+    let start = if is_up { sequence.min } else { sequence.max };
+    let mut options = Vec::new();
+    for (words, value, usual) in [
+        ("START WITH", sequence.start, start),
+        ("INCREMENT BY", sequence.increment, 1),
+        ("MINVALUE", sequence.min, min),
+        ("MAXVALUE", sequence.max, max),
+    ] {
+        if value != usual {
+            options.push(format!("{words} {value}"));
+        }
+    }
+    if sequence.cycle {
+        options.push("CYCLE".to_owned());
+    }
+    options
 }
 
 /// Appends a type: nothing if undeclared, the fields of a document if they are declared.

@@ -71,9 +71,19 @@ pub(crate) fn insert(
                 insert_row(engine, txn, bound, writer, given, &mut result, cx)?;
             }
         }
-        InsertSource::Rows { plan, columns } => {
+        InsertSource::Rows {
+            plan,
+            columns,
+            drawn,
+        } => {
             for source in query::open(txn, plan, cx)?.collect()? {
-                let given = columns.iter().map(|expr| eval_given(expr, &source, cx));
+                let given = columns.iter().enumerate().map(|(place, expr)| {
+                    let draws = drawn.iter().find(|(column, _)| *column == place);
+                    match draws {
+                        Some((_, draws)) if draws.test(&source, cx)? => Ok(None),
+                        _ => eval_given(expr, &source, cx),
+                    }
+                });
                 insert_row(engine, txn, bound, writer, given, &mut result, cx)?;
             }
         }

@@ -158,12 +158,24 @@ pub(super) fn show(around: &Surroundings<'_>, txn: &Transaction, show: &Show) ->
             Ran::Collected(fields(&columns), rows)
         }
         Show::Sequences => {
-            let rows = catalog
-                .objects()
-                .filter(|object| matches!(object, Object::Sequence(_)))
-                .map(|object| vec![Value::text(&object.name().to_string())].into())
-                .collect();
-            Ran::Collected(fields(&[("name", SqlType::Text)]), rows)
+            let sequences = catalog.objects().filter_map(|object| match object {
+                Object::Sequence(sequence) => Some(sequence),
+                Object::Relation(_) | Object::Index(_) => None,
+            });
+            let rows = sequences.map(|sequence| super::sequence::described(txn, sequence));
+            let columns = [
+                ("name", SqlType::Text),
+                ("relation", SqlType::Text),
+                ("column", SqlType::Text),
+                ("last_value", SqlType::Int8),
+                ("next_value", SqlType::Int8),
+                ("start", SqlType::Int8),
+                ("increment", SqlType::Int8),
+                ("min", SqlType::Int8),
+                ("max", SqlType::Int8),
+                ("cycle", SqlType::Bool),
+            ];
+            Ran::Collected(fields(&columns), rows.collect::<Result<_>>()?)
         }
         Show::Columns(name) => {
             let relation = find(txn, name)?;

@@ -152,6 +152,8 @@ pub enum InsertSource {
         plan: Plan,
         /// For each column of the row layout its value over the plan's row, already cast; `None` is the default.
         columns: Vec<Option<Expr>>,
+        /// Columns that take their default all the same in some rows, with what tells over the plan's row.
+        drawn: Vec<(usize, Expr)>,
     },
     /// Each evaluates to a document over no columns; its fields go into columns of their name, the others into
     /// the column for the rest.
@@ -164,6 +166,7 @@ impl InsertSource {
         let Self::Rows {
             plan: Plan::Values { rows, .. },
             columns,
+            drawn,
         } = self
         else {
             return;
@@ -172,6 +175,15 @@ impl InsertSource {
             let mut inlined = columns.clone();
             for column in inlined.iter_mut().flatten() {
                 column.replace_columns(row);
+            }
+            for (column, draws) in drawn.iter() {
+                let mut draws = draws.clone();
+                draws.replace_columns(row);
+                if draws == Expr::literal(true)
+                    && let Some(slot) = inlined.get_mut(*column)
+                {
+                    *slot = None;
+                }
             }
             inlined
         });

@@ -639,6 +639,8 @@ pub enum AlterAction {
     SetDefault(Ident, Expr),
     /// ALTER COLUMN … DROP DEFAULT.
     DropDefault(Ident),
+    /// ALTER COLUMN … RESTART \[WITH n\]: of an identity or SERIAL column.
+    Restart(Ident, Option<i64>),
     /// ALTER COLUMN … SET NOT NULL.
     SetNotNull(Ident),
     /// ALTER COLUMN … DROP NOT NULL.

@@ -94,7 +94,7 @@ fn describe(catalog: &Catalog, bound: &BoundStatement) -> String {
         BoundStatement::Insert(insert) => {
             let _ = writeln!(text, "insert into {}", insert.table.name);
             match &insert.source {
-                InsertSource::Rows { plan, columns } => {
+                InsertSource::Rows { plan, columns, .. } => {
                     for (column, value) in insert.table.columns.iter().zip(columns) {
                         let value = value.as_ref().map_or("default".to_owned(), |value| {
                             expr_text(value, &names(&plan.fields()))

@@ -63,6 +63,7 @@ fn dump_objects(shell: &mut Shell, wanted: Option<&String>) -> Result<(), Failur
     for object in all.iter().filter(|object| object.kind == "table") {
         rows(shell, object)?;
     }
+    positions(shell, &all)?;
     for object in all.iter().filter(|object| object.kind.ends_with("view")) {
         statement(shell, object)?;
     }
@@ -79,6 +80,35 @@ fn statement(shell: &mut Shell, object: &Object) -> Result<(), Failure> {
             .line(&format!("{};", sql.trim_end_matches([';', ' ', '\n']))),
         None => Ok(()),
     }
+}
+
+/// Where sequences go on: rows that carry their numbers draw none, and the next row must not collide with them.
+fn positions(shell: &mut Shell, all: &[Object]) -> Result<(), Failure> {
+    for row in shell.query("SHOW SEQUENCES")? {
+        let name: String = row.get("name")?;
+        let relation: Option<String> = row.get("relation")?;
+        let column: Option<String> = row.get("column")?;
+        let (last, next): (Option<i64>, Option<i64>) =
+            (row.get("last_value")?, row.get("next_value")?);
+        let start: i64 = row.get("start")?;
+        // At its end a sequence gives no more numbers; its last one again is refused where it matters, by the key.
+        let Some(next) = next.or(last).filter(|next| *next != start) else {
+            continue;
+        };
+        let named = |plain: &str| all.iter().find(|object| object.plain_name == plain);
+        let restarted = match (relation, column) {
+            (Some(table), Some(column)) => named(&table)
+                .map(|table| format!("TABLE {} ALTER COLUMN {}", table.name, quoted(&column))),
+            (None, _) => named(&name).map(|sequence| format!("SEQUENCE {}", sequence.name)),
+            // Its column has another default by now, and nothing else can draw from it.
+            (Some(_), None) => None,
+        };
+        if let Some(restarted) = restarted {
+            let line = format!("ALTER {restarted} RESTART WITH {next};");
+            shell.printer.line(&line)?;
+        }
+    }
+    Ok(())
 }
 
 fn create_table(shell: &mut Shell, table: &Object) -> Result<(), Failure> {

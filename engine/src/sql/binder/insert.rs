@@ -37,6 +37,8 @@ struct Rows {
     plan: Plan,
     /// For each target whether it has a value (false: all rows say DEFAULT).
     given: Vec<bool>,
+    /// Columns whose sequence some rows draw from and others do not, each with what tells of a row that it does.
+    drawn: Vec<(usize, Expr)>,
 }
 
 impl Binder<'_> {
@@ -118,6 +120,7 @@ impl Binder<'_> {
             SqlSource::Defaults => Ok(InsertSource::Rows {
                 plan: unit(),
                 columns: vec![None; table.columns.len()],
+                drawn: Vec::new(),
             }),
             SqlSource::Rows(rows) => {
                 if rows.iter().all(|row| matches!(row, InsertRow::Document(_))) {
@@ -135,7 +138,13 @@ impl Binder<'_> {
                 let width = self.check_widths(rows, &targets, listed, table)?;
                 targets.truncate(width);
                 let rows = self.rows(insert, rows, &targets, table)?;
-                Ok(assemble(rows.plan, &targets, &rows.given, table))
+                Ok(assemble(
+                    rows.plan,
+                    &targets,
+                    &rows.given,
+                    rows.drawn,
+                    table,
+                ))
             }
             SqlSource::Query(query) => {
                 let bound = self.query(query)?;
@@ -154,7 +163,7 @@ impl Binder<'_> {
                     *given = self.takes_value(insert, target, table, span)?;
                 }
                 let plan = self.convert_rows(bound, &targets, &given, table, query.span())?;
-                Ok(assemble(plan, &targets, &given, table))
+                Ok(assemble(plan, &targets, &given, Vec::new(), table))
             }
         }
     }
@@ -399,7 +408,17 @@ impl Binder<'_> {
         }
         let mut plain: Vec<Vec<Expr>> = Vec::with_capacity(rows.len());
         let mut branches: Vec<Plan> = Vec::new();
-        let fields: Vec<Field> = self.target_fields(targets, &given, table);
+        let mut fields: Vec<Field> = self.target_fields(targets, &given, table);
+        let mixed = mixed_sequences(rows, targets, &given, table);
+        let mut drawn = Vec::with_capacity(mixed.len());
+        for (_, column) in &mixed {
+            drawn.push((*column, Expr::Column(fields.len())));
+            fields.push(Field {
+                name: EcoString::new(),
+                ty: SqlType::Bool,
+                spread: false,
+            });
+        }
         for row in rows {
             let InsertRow::Tuple(cells) = row else {
                 continue;
@@ -417,8 +436,12 @@ impl Binder<'_> {
                         let typed = self.expr(&mut env, sql)?;
                         self.stored(typed, target, table, sql.span())?
                     }
-                    None => self.default_of(target, table)?,
+                    None => default_of(target, table),
                 });
+            }
+            for (place, _) in &mixed {
+                let draws = cells.get(*place).is_some_and(Option::is_none);
+                exprs.push(Expr::literal(draws));
             }
             if waiting.is_empty() && branches.is_empty() {
                 plain.push(exprs);
@@ -451,7 +474,7 @@ impl Binder<'_> {
                 fields,
             },
         };
-        Ok(Rows { plan, given })
+        Ok(Rows { plan, given, drawn })
     }
 
     fn target_fields(&self, targets: &[Target], given: &[bool], table: &Relation) -> Vec<Field> {
@@ -470,26 +493,6 @@ impl Binder<'_> {
                 spread: false,
             })
             .collect()
-    }
-
-    /// DEFAULT in a row where other rows give a value.
-    fn default_of(&self, target: &Target, table: &Relation) -> SqlResult<Expr> {
-        let Target::Column(place) = target else {
-            return Ok(Expr::literal(Value::Null));
-        };
-        match table.columns.get(*place) {
-            Some(column) if column.sequence.is_some() => Err(self
-                .unsupported(
-                    format!("DEFAULT of \"{}\" beside values in other rows", column.name),
-                    Span::empty(),
-                )
-                .hint("insert those rows in a statement of their own")),
-            Some(column) => Ok(column
-                .default
-                .clone()
-                .unwrap_or_else(|| Expr::literal(Value::Null))),
-            None => Ok(Expr::literal(Value::Null)),
-        }
     }
 
     /// A query's rows as the columns store them.
@@ -641,6 +644,44 @@ fn overriding(insert: &Insert) -> Overriding {
     }
 }
 
+/// DEFAULT in a row where other rows give a value; execution draws from sequences.
+fn default_of(target: &Target, table: &Relation) -> Expr {
+    let column = match target {
+        Target::Column(place) => table.columns.get(*place),
+        Target::Field(_) => None,
+    };
+    column
+        .and_then(|column| column.default.clone())
+        .unwrap_or_else(|| Expr::literal(Value::Null))
+}
+
+/// Targets, each with its column, that draw from a sequence in some of the rows and are given a value in others.
+fn mixed_sequences(
+    rows: &[InsertRow],
+    targets: &[Target],
+    given: &[bool],
+    table: &Relation,
+) -> Vec<(usize, usize)> {
+    let says_default = |place: usize| {
+        rows.iter().any(|row| match row {
+            InsertRow::Tuple(cells) => cells.get(place).is_some_and(Option::is_none),
+            InsertRow::Document(_) => false,
+        })
+    };
+    let columns = targets.iter().zip(given).enumerate();
+    columns
+        .filter_map(|(place, (target, given))| match target {
+            Target::Column(column) if *given => Some((place, *column)),
+            Target::Column(_) | Target::Field(_) => None,
+        })
+        .filter(|(_, column)| {
+            let column = table.columns.get(*column);
+            column.is_some_and(|column| column.sequence.is_some())
+        })
+        .filter(|(place, _)| says_default(*place))
+        .collect()
+}
+
 /// A part of a key as an expression.
 pub(super) fn key_part_sql(part: &KeyPart) -> Sql {
     match &part.on {
@@ -650,7 +691,13 @@ pub(super) fn key_part_sql(part: &KeyPart) -> Sql {
 }
 
 /// Rows of targets as rows of the layout.
-fn assemble(plan: Plan, targets: &[Target], given: &[bool], table: &Relation) -> InsertSource {
+fn assemble(
+    plan: Plan,
+    targets: &[Target],
+    given: &[bool],
+    drawn: Vec<(usize, Expr)>,
+    table: &Relation,
+) -> InsertSource {
     let mut columns: Vec<Option<Expr>> = vec![None; table.columns.len()];
     let mut fields: Vec<(EcoString, Expr)> = Vec::new();
     let given = targets.iter().zip(given).filter(|(_, given)| **given);
@@ -669,5 +716,9 @@ fn assemble(plan: Plan, targets: &[Target], given: &[bool], table: &Relation) ->
     {
         *slot = Some(Expr::Document(fields));
     }
-    InsertSource::Rows { plan, columns }
+    InsertSource::Rows {
+        plan,
+        columns,
+        drawn,
+    }
 }

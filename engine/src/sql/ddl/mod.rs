@@ -12,7 +12,7 @@ mod view;
 pub use column::column;
 pub use index::{create_index, index_parts, new_index};
 pub use sequence::create_sequence;
-pub use table::create_table;
+pub use table::{create_table, drawn_sequence};
 pub use view::{bind_view, view_relation};
 
 use sqlparser::tokenizer::Span;

@@ -422,8 +422,8 @@ fn defaults(
                         .on(&column.name));
                     }
                     changed.default_sql = Some(sql.to_string());
-                    match drawn_sequence(sql) {
-                        Some(name) => changed.sequence = Some(find_sequence(catalog, &name, span)?),
+                    match drawn_sequence(catalog, sql, span).transpose()? {
+                        Some(sequence) => changed.sequence = Some(sequence),
                         None => {
                             let (expr, _) =
                                 bind_expr(catalog, None, sql, Some(&column.ty), system)?;
@@ -492,10 +492,14 @@ fn defaults(
     Ok(sequences)
 }
 
-/// The sequence of `nextval('s')` and `NEXT VALUE FOR s`.
-fn drawn_sequence(sql: &Sql) -> Option<String> {
+/// The sequence of `nextval('s')` and `NEXT VALUE FOR s`; `None` for any other default.
+pub fn drawn_sequence(catalog: &Catalog, sql: &Sql, span: Span) -> Option<SqlResult<ObjectId>> {
+    drawn_name(sql).map(|name| find_sequence(catalog, &name, span))
+}
+
+fn drawn_name(sql: &Sql) -> Option<String> {
     match sql {
-        Sql::Nested(inner) => drawn_sequence(inner),
+        Sql::Nested(inner) => drawn_name(inner),
         Sql::Function(function) if function.name.to_string().eq_ignore_ascii_case("nextval") => {
             let FunctionArguments::List(list) = &function.args else {
                 return None;

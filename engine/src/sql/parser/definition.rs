@@ -122,11 +122,7 @@ impl Grammar<'_> {
                 self.words(&["with"]);
                 options.start.replace(self.signed()?).is_some()
             } else if self.words(&["restart"]) {
-                let with = self.words(&["with"]);
-                let number =
-                    with || matches!(self.parser.peek_token_ref().token, Token::Number(..));
-                let restart = if number { Some(self.signed()?) } else { None };
-                options.restart.replace(restart).is_some()
+                options.restart.replace(self.restart()?).is_some()
             } else if self.words(&["cache"]) {
                 options.cache.replace(self.signed()?).is_some()
             } else if self.words(&["no", "cycle"]) {
@@ -147,6 +143,13 @@ impl Grammar<'_> {
                 return Err(self.refuse("an option of the sequence is given twice", "say it once"));
             }
         }
+    }
+
+    /// What follows RESTART: \[WITH\] n, or nothing.
+    fn restart(&mut self) -> Result<Option<i64>, Fault> {
+        let with = self.words(&["with"]);
+        let number = with || matches!(self.parser.peek_token_ref().token, Token::Number(..));
+        number.then(|| self.signed()).transpose()
     }
 
     fn object_kind(&mut self) -> Option<ObjectKind> {
@@ -357,13 +360,17 @@ impl Grammar<'_> {
         if self.words(&["drop", "default"]) {
             return Ok(AlterAction::DropDefault(name));
         }
+        if self.words(&["restart"]) {
+            return Ok(AlterAction::Restart(name, self.restart()?));
+        }
         if self.words(&["set", "not", "null"]) {
             return Ok(AlterAction::SetNotNull(name));
         }
         if self.words(&["drop", "not", "null"]) {
             return Ok(AlterAction::DropNotNull(name));
         }
-        Err(self.unexpected("TYPE, SET DEFAULT, DROP DEFAULT, SET NOT NULL or DROP NOT NULL"))
+        Err(self
+            .unexpected("TYPE, SET DEFAULT, DROP DEFAULT, SET NOT NULL, DROP NOT NULL or RESTART"))
     }
 }
 
