@@ -79,11 +79,18 @@ impl Builder {
         let clock = self
             .clock
             .unwrap_or_else(|| Arc::new(SystemClock::default()));
-        let lock = lock(&*vfs, path)?;
         let storage_path = path.join(file_name::STORAGE);
-        let is_new = !vfs
-            .exists(&storage_path)
-            .map_err(|error| io(&storage_path, error))?;
+        let is_new = || {
+            vfs.exists(&storage_path)
+                .map(|exists| !exists)
+                .map_err(|error| io(&storage_path, error))
+        };
+        // Before a lock is left behind in a folder that is somebody else's.
+        if vfs.list(path).is_ok() && is_new()? {
+            refuse_foreign(&*vfs, path)?;
+        }
+        let lock = lock(&*vfs, path)?;
+        let is_new = is_new()?;
         if is_new {
             refuse_foreign(&*vfs, path)?;
         }

@@ -1,5 +1,6 @@
 //! `CsvReader`: RFC 4180 records from a stream, each with the line it began on. An empty field without quotes is
-//! absent (NULL), `""` is an empty text. It guesses nothing about types.
+//! absent (NULL), `""` is an empty text. Another character than the comma may separate fields. It guesses nothing about
+//! types.
 
 use std::io::BufRead;
 
@@ -24,16 +25,18 @@ pub(crate) struct CsvReader<R> {
     input: R,
     /// For messages.
     name: String,
+    separator: char,
     line: usize,
     is_first: bool,
 }
 
 impl<R: BufRead> CsvReader<R> {
     /// Reads from `input`, called `name` in messages.
-    pub(crate) fn new(input: R, name: &str) -> Self {
+    pub(crate) fn new(input: R, name: &str, separator: char) -> Self {
         Self {
             input,
             name: name.to_owned(),
+            separator,
             line: 1,
             is_first: true,
         }
@@ -83,7 +86,8 @@ impl<R: BufRead> CsvReader<R> {
             if text.is_empty() {
                 continue;
             }
-            let fields = fields(text).map_err(|what| self.malformed(begin, what))?;
+            let fields =
+                fields(text, self.separator).map_err(|what| self.malformed(begin, what))?;
             return Ok(Some(Record {
                 line: begin,
                 fields,
@@ -100,7 +104,7 @@ impl<R: BufRead> CsvReader<R> {
     }
 }
 
-fn fields(mut text: &str) -> Result<Vec<Option<String>>, &'static str> {
+fn fields(mut text: &str, separator: char) -> Result<Vec<Option<String>>, &'static str> {
     let mut fields = Vec::new();
     loop {
         let rest = match text.strip_prefix('"') {
@@ -124,13 +128,13 @@ fn fields(mut text: &str) -> Result<Vec<Option<String>>, &'static str> {
                 }
             }
             None => {
-                let end = text.find(',').unwrap_or(text.len());
+                let end = text.find(separator).unwrap_or(text.len());
                 let (field, rest) = text.split_at(end);
                 fields.push((!field.is_empty()).then(|| field.to_owned()));
                 rest
             }
         };
-        match rest.strip_prefix(',') {
+        match rest.strip_prefix(separator) {
             Some(next) => text = next,
             None if rest.is_empty() => return Ok(fields),
             None => return Err("something after a closing quote"),
@@ -142,8 +146,8 @@ fn fields(mut text: &str) -> Result<Vec<Option<String>>, &'static str> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Vec<(usize, Vec<Option<String>>)> {
-        let mut reader = CsvReader::new(text.as_bytes(), "x.csv");
+    fn read(text: &str, separator: char) -> Vec<(usize, Vec<Option<String>>)> {
+        let mut reader = CsvReader::new(text.as_bytes(), "x.csv", separator);
         std::iter::from_fn(|| reader.next_record().unwrap())
             .map(|record| (record.line, record.fields))
             .collect()
@@ -153,12 +157,16 @@ mod tests {
     fn records_are_read_as_the_rfc_has_it() {
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(
-            read("\u{feff}a,b\r\n1,\"x, \"\"y\"\"\nz\"\r\n\n,\"\"\n"),
+            read("\u{feff}a,b\r\n1,\"x, \"\"y\"\"\nz\"\r\n\n,\"\"\n", ','),
             [
                 (1, vec![some("a"), some("b")]),
                 (2, vec![some("1"), some("x, \"y\"\nz")]),
                 (5, vec![None, some("")]),
             ]
+        );
+        assert_eq!(
+            read("1;\"a;b\";c,d\n", ';'),
+            [(1, vec![some("1"), some("a;b"), some("c,d")])]
         );
     }
 
@@ -168,7 +176,7 @@ mod tests {
             ("a\n\"b", "x.csv:2: a quote"),
             ("\"a\"b\n", "x.csv:1: something"),
         ] {
-            let mut reader = CsvReader::new(text.as_bytes(), "x.csv");
+            let mut reader = CsvReader::new(text.as_bytes(), "x.csv", ',');
             let failure = loop {
                 match reader.next_record() {
                     Ok(record) => assert!(record.is_some()),

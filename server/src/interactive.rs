@@ -145,9 +145,13 @@ fn read_loop(shell: &mut Shell, editor: &mut Editor<Words, FileHistory>) -> Resu
         };
         match editor.readline(prompt) {
             Ok(line) => {
-                if splitter.is_blank() && line.trim_start().starts_with(['.', '\\']) {
+                let command = match splitter.is_blank() {
+                    true => dot_command(line.trim()),
+                    false => None,
+                };
+                if let Some(command) = command {
                     remember(editor, line.trim());
-                    let ended = dot::run(shell, line.trim());
+                    let ended = dot::run(shell, command);
                     answer(
                         shell,
                         ended,
@@ -191,6 +195,17 @@ fn read_loop(shell: &mut Shell, editor: &mut Editor<Words, FileHistory>) -> Resu
         eprintln!("WARNING: the transaction was not committed: it is rolled back");
     }
     Ok(())
+}
+
+/// The dot command of a line, if it is one: with its dot, or a word that newcomers try first and that no statement
+/// begins with.
+fn dot_command(line: &str) -> Option<&str> {
+    match line.trim_end_matches(';').trim_end() {
+        "help" | "?" => Some(".help"),
+        "exit" | "quit" => Some(".exit"),
+        _ if line.starts_with(['.', '\\']) => Some(line),
+        _ => None,
+    }
 }
 
 /// Reports what went wrong; the shell goes on.
@@ -264,6 +279,15 @@ fn terminal(error: ReadlineError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn newcomers_find_help_and_the_way_out() {
+        assert_eq!(dot_command("help"), Some(".help"));
+        assert_eq!(dot_command("quit;"), Some(".exit"));
+        assert_eq!(dot_command(".mode csv"), Some(".mode csv"));
+        assert_eq!(dot_command("SELECT help"), None);
+        assert_eq!(dot_command("help me"), None);
+    }
 
     #[test]
     fn words_are_completed_in_the_case_they_were_begun() {

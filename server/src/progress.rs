@@ -1,9 +1,10 @@
 //! `Progress`: a bar on standard error for work that takes long, if somebody is there to see it.
 
+use std::fmt;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressState, ProgressStyle};
 
 /// Work shorter than this shows no bar.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -38,7 +39,7 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.set_position(self.bytes),
             None if self.started.elapsed() >= PATIENCE => {
-                let bar = self.make();
+                let bar = self.make().with_elapsed(self.started.elapsed());
                 bar.set_position(self.bytes);
                 self.bar = Some(bar);
             }
@@ -50,15 +51,22 @@ impl Progress {
         let (bar, template) = match self.bytes_total {
             Some(total) => (
                 ProgressBar::new(total),
-                "{bar:30} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left {msg}",
+                "{bar:30} {bytes}/{total_bytes} {mean_rate}, {elapsed} {msg}",
             ),
             None => (
                 ProgressBar::no_length(),
-                "{spinner} {bytes} {bytes_per_sec} {msg}",
+                "{spinner} {bytes} {mean_rate}, {elapsed} {msg}",
             ),
         };
+        // Over all that was done: the bar's own rate takes what was done before it was there for the work of an instant.
+        let mean_rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
+            let seconds = state.elapsed().as_secs_f64().max(0.001);
+            let rate = HumanBytes((state.pos() as f64 / seconds) as u64);
+            // A bar that cannot be written shows itself.
+            let _ = write!(text, "{rate}/s");
+        };
         match ProgressStyle::with_template(template) {
-            Ok(style) => bar.with_style(style),
+            Ok(style) => bar.with_style(style.with_key("mean_rate", mean_rate)),
             Err(_) => bar,
         }
     }

@@ -155,6 +155,26 @@ CREATE MATERIALIZED VIEW live AS SELECT s, count(*) AS n FROM kinds GROUP BY s;
     );
 }
 
+/// A dump said nothing of sequences: restored, they began anew, and the next row collided with one that was there.
+#[test]
+fn restored_sequences_go_on() {
+    let script = "CREATE SEQUENCE s INCREMENT -1;
+CREATE TABLE t (id SERIAL PRIMARY KEY, k INT DEFAULT nextval('s'));
+CREATE TABLE \"Of g\" (id INT GENERATED ALWAYS AS IDENTITY (START WITH 5 INCREMENT BY 5) PRIMARY KEY, x INT);
+CREATE TABLE unused (id SERIAL);
+INSERT INTO t DEFAULT VALUES; INSERT INTO t DEFAULT VALUES;
+INSERT INTO \"Of g\" (x) VALUES (1), (2);
+ALTER TABLE t RENAME TO \"T 2\";
+.dump
+";
+    let dump = run_with(&[], script).ok();
+    assert_eq!(dump.matches("RESTART WITH").count(), 3, "{dump}");
+    assert_eq!(run_with(&[], &format!("{dump}.dump\n")).ok(), dump);
+    let new = "INSERT INTO \"T 2\" DEFAULT VALUES RETURNING *;\nINSERT INTO \"Of g\" (x) VALUES (3) RETURNING *;\n";
+    let ran = run_with(&["-m", "list"], &format!("{dump}{new}"));
+    assert_eq!(ran.ok(), "3|-3\n15|3\n");
+}
+
 #[test]
 fn a_dump_shows_what_alter_made_of_a_table() {
     let script =
@@ -218,6 +238,48 @@ fn files_are_imported_into_tables() {
     std::fs::write(&json, "{\"a\": 1}\n{oops\n").unwrap();
     let ran = run(&[&db, "-c", &import]);
     assert!(ran.err.contains("docs.ndjson:2: not JSON"), "{}", ran.err);
+}
+
+/// A file with semicolons between its fields became a table of one column, an empty one no table without a word, and a
+/// record that was refused left an empty table behind.
+#[test]
+fn files_that_are_not_what_they_seem_leave_nothing() {
+    let (dir, db) = database();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let semicolons = write("semicolons.csv", "a;b\n1;\"2;3\"\n");
+    let import = |options: &str, file: &str, table: &str| {
+        let command = format!(".import {options} {file} {table}");
+        run(&[&db, "-c", &command])
+    };
+    let ran = import("", &semicolons, "one");
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("say '--separator=;'"), "{}", ran.err);
+    let ran = import("", &write("empty.csv", ""), "two");
+    assert!(ran.err.contains("empty.csv is empty"), "{}", ran.err);
+    let ran = import("", &write("short.csv", "a,b\n1,2\n3\n"), "three");
+    assert!(
+        ran.err.contains("NOTE: nothing was imported"),
+        "{}",
+        ran.err
+    );
+    let ran = import("", &write("bad.ndjson", "{\"a\": 1}\n{oops\n"), "four");
+    assert!(
+        ran.err.contains("NOTE: nothing was imported"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(run(&[&db, "-c", ".tables"]).ok(), "");
+    import("--separator=;", &semicolons, "five").ok();
+    import("", &write("tabs.tsv", "a\tb\n4\tx, y\n"), "six").ok();
+    let select = "SELECT * FROM five; SELECT * FROM six";
+    assert_eq!(
+        run(&[&db, "-m", "list", "-c", select]).ok(),
+        "1|2;3\n4|x, y\n"
+    );
 }
 
 #[test]

@@ -23,7 +23,8 @@ const COMMIT_ROWS: u64 = 10_000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Format {
-    Csv { header: bool },
+    /// Fields with a character between them.
+    Separated(char),
     Json,
 }
 
@@ -33,8 +34,16 @@ pub(super) fn import(shell: &mut Shell, arguments: &[String]) -> Result<(), Fail
     let mut words = Vec::new();
     for argument in arguments {
         match argument.as_str() {
-            "--csv" => format = Some(false),
-            "--json" => format = Some(true),
+            "--csv" => format = Some(Format::Separated(',')),
+            "--tsv" => format = Some(Format::Separated('\t')),
+            "--json" => format = Some(Format::Json),
+            option if option.starts_with("--separator=") => {
+                let mut given = option.chars().skip("--separator=".len());
+                let (Some(separator), None) = (given.next(), given.next()) else {
+                    return Err(misused("import"));
+                };
+                format = Some(Format::Separated(separator));
+            }
             "--no-header" => header = false,
             option if option.starts_with("--") => return Err(misused("import")),
             word => words.push(word.to_owned()),
@@ -48,21 +57,21 @@ pub(super) fn import(shell: &mut Shell, arguments: &[String]) -> Result<(), Fail
         .extension()
         .and_then(|ending| ending.to_str())
         .unwrap_or_default();
-    let is_json = format.unwrap_or(matches!(ending, "json" | "ndjson" | "jsonl"));
-    let format = if is_json {
-        Format::Json
-    } else {
-        Format::Csv { header }
-    };
+    let format = format.unwrap_or(match ending {
+        "json" | "ndjson" | "jsonl" => Format::Json,
+        "tsv" | "tab" => Format::Separated('\t'),
+        _ => Format::Separated(','),
+    });
     let mut loading = Loading {
         table: table_name(table),
         path,
         rows: 0,
         uncommitted: 0,
         own_transaction: !shell.session.in_transaction(),
+        is_made: false,
     };
     let ended = match format {
-        Format::Csv { header } => loading.csv(shell, header),
+        Format::Separated(separator) => loading.csv(shell, header, separator),
         Format::Json => loading.json(shell),
     };
     loading.end(shell, ended)
@@ -83,6 +92,8 @@ struct Loading {
     rows: u64,
     uncommitted: u64,
     own_transaction: bool,
+    /// The table was made for the file.
+    is_made: bool,
 }
 
 impl Loading {
@@ -97,14 +108,20 @@ impl Loading {
         }
     }
 
-    fn csv(&mut self, shell: &mut Shell, header: bool) -> Result<(), Failure> {
+    fn csv(&mut self, shell: &mut Shell, header: bool, separator: char) -> Result<(), Failure> {
         let name = self.path.display().to_string();
-        let mut reader = CsvReader::new(open(&self.path)?, &name);
+        let mut reader = CsvReader::new(open(&self.path)?, &name, separator);
         let table = self.columns(shell)?;
         let mut waiting = VecDeque::new();
         let names: Option<Vec<String>> = match header {
             true => match reader.next_record()? {
-                None => return Ok(()),
+                None if table.is_some() => return Ok(()),
+                None => {
+                    return Err(Failure::usage(
+                        format!("{name} is empty"),
+                        "its first line was to name the columns of the table; or CREATE TABLE first",
+                    ));
+                }
                 Some(record) => Some(
                     record
                         .fields
@@ -118,7 +135,8 @@ impl Loading {
         let columns = match table {
             Some((columns, is_open)) => chosen(&columns, is_open, names.as_deref(), &name)?,
             None => {
-                let columns = self.infer(names, header)?;
+                refuse_other_separator(names.as_deref(), &name)?;
+                let columns = self.infer(names, header, separator)?;
                 self.create(shell, &columns)?;
                 columns
             }
@@ -140,8 +158,14 @@ impl Loading {
     }
 
     /// The columns a table made for the file gets: the narrowest type all fields of a column fit.
-    fn infer(&self, names: Option<Vec<String>>, header: bool) -> Result<Vec<Column>, Failure> {
-        let mut reader = CsvReader::new(open(&self.path)?, &self.path.display().to_string());
+    fn infer(
+        &self,
+        names: Option<Vec<String>>,
+        header: bool,
+        separator: char,
+    ) -> Result<Vec<Column>, Failure> {
+        let name = self.path.display().to_string();
+        let mut reader = CsvReader::new(open(&self.path)?, &name, separator);
         if header {
             reader.next_record()?;
         }
@@ -167,7 +191,7 @@ impl Loading {
             .collect())
     }
 
-    fn create(&self, shell: &mut Shell, columns: &[Column]) -> Result<(), Failure> {
+    fn create(&mut self, shell: &mut Shell, columns: &[Column]) -> Result<(), Failure> {
         let columns: Vec<String> = columns
             .iter()
             .map(|column| format!("{} {}", quoted(&column.name), column.ty))
@@ -176,6 +200,7 @@ impl Loading {
             &format!("CREATE TABLE {} ({})", self.table, columns.join(", ")),
             (),
         )?;
+        self.is_made = true;
         Ok(())
     }
 
@@ -187,6 +212,7 @@ impl Loading {
                 shell
                     .session
                     .execute(&format!("CREATE TABLE {}", self.table), ())?;
+                self.is_made = true;
                 Vec::new()
             }
         };
@@ -264,22 +290,42 @@ impl Loading {
         Ok(())
     }
 
+    /// Takes back what is not committed, and a table that was made for nothing.
+    fn take_back(&self, shell: &mut Shell) -> Result<(), Failure> {
+        let is_begun = shell.session.in_transaction();
+        if is_begun {
+            shell.session.execute("ROLLBACK", ())?;
+        }
+        let kept = self.rows - self.uncommitted;
+        if kept > 0 {
+            eprintln!(
+                "NOTE: {kept} rows were imported and stay, the commit after them was taken back"
+            );
+            return Ok(());
+        }
+        if self.is_made {
+            shell
+                .session
+                .execute(&format!("DROP TABLE {}", self.table), ())?;
+        }
+        if is_begun || self.is_made {
+            eprintln!("NOTE: nothing was imported");
+        }
+        Ok(())
+    }
+
     /// Commits the rest, or takes it back and says what stays.
     fn end(self, shell: &mut Shell, ended: Result<(), Failure>) -> Result<(), Failure> {
         let ended = match ended {
-            Ok(()) if self.own_transaction && self.uncommitted > 0 => shell
+            Ok(()) if self.own_transaction && shell.session.in_transaction() => shell
                 .session
                 .execute("COMMIT", ())
                 .map(drop)
                 .map_err(Failure::from),
             Ok(()) => Ok(()),
             Err(failure) => {
-                if self.own_transaction && shell.session.in_transaction() {
-                    shell.session.execute("ROLLBACK", ())?;
-                    let kept = self.rows - self.uncommitted;
-                    eprintln!(
-                        "NOTE: {kept} rows were imported and stay, the commit after them was taken back"
-                    );
+                if self.own_transaction {
+                    self.take_back(shell)?;
                 }
                 Err(failure)
             }
@@ -289,6 +335,24 @@ impl Loading {
         }
         ended
     }
+}
+
+/// Refuses a header that is one name with what other files have between theirs: the table would get one column.
+fn refuse_other_separator(names: Option<&[String]>, file: &str) -> Result<(), Failure> {
+    let Some([name]) = names else {
+        return Ok(());
+    };
+    let Some(separator) = name.chars().find(|c| matches!(c, ';' | '\t' | '|' | ',')) else {
+        return Ok(());
+    };
+    let hint = match separator {
+        '\t' => "say --tsv".to_owned(),
+        other => format!("say '--separator={other}'"),
+    };
+    Err(Failure::usage(
+        format!("{file}:1: its only column would be called {name:?}"),
+        format!("if its fields are separated otherwise, {hint}; if not, CREATE TABLE first"),
+    ))
 }
 
 fn open(path: &Path) -> Result<BufReader<File>, Failure> {

@@ -55,7 +55,7 @@ const COMMANDS: &[DotCommand] = &[
     },
     DotCommand {
         name: "import",
-        arguments: "[--csv|--json] [--no-header] FILE TABLE",
+        arguments: "[--csv|--tsv|--json|--separator=C] [--no-header] FILE TABLE",
         help: "insert the records of a file, 10,000 to a commit; make the table if it is not there",
         run: import::import,
     },
@@ -236,6 +236,9 @@ fn timer(shell: &mut Shell, arguments: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Where the explanations of `.help` begin.
+const HELP_WIDTH: usize = 36;
+
 fn help(shell: &mut Shell, _: &[String]) -> Result<(), Failure> {
     for DotCommand {
         name,
@@ -244,9 +247,16 @@ fn help(shell: &mut Shell, _: &[String]) -> Result<(), Failure> {
         ..
     } in COMMANDS
     {
-        shell
-            .printer
-            .line(&format!("{:<54} {help}", format!(".{name} {arguments}")))?;
+        let usage = format!(".{name} {arguments}");
+        // What is too long for its column has the explanation on a line of its own.
+        if usage.len() > HELP_WIDTH {
+            shell.printer.line(&usage)?;
+            shell.printer.line(&format!("{:<HELP_WIDTH$} {help}", ""))?;
+        } else {
+            shell
+                .printer
+                .line(&format!("{usage:<HELP_WIDTH$} {help}"))?;
+        }
     }
     shell.printer.line(
         "Everything else is SQL and ends with a semicolon. TAIL v; follows a view until Ctrl-C.",

@@ -260,6 +260,9 @@ impl Binder<'_> {
             )
             .on(name);
         match nearest_relation(self.catalog, name) {
+            _ if is_postgres_catalog(name) => error.hint(
+                "PostgreSQL's catalog is not there: tailwater.objects and tailwater.columns tell of the schema",
+            ),
             Some(near) => error.hint(format!("did you mean {near}?")),
             None => error,
         }
@@ -369,4 +372,9 @@ pub(super) fn unit() -> Plan {
         rows: vec![Vec::new()],
         fields: Vec::new(),
     }
+}
+
+/// Whether tools of PostgreSQL would look there.
+fn is_postgres_catalog(name: &ObjectName) -> bool {
+    matches!(&*name.schema, "information_schema" | "pg_catalog") || name.name.starts_with("pg_")
 }
