@@ -141,7 +141,13 @@ impl WriteSet {
 
     /// The staged image of a key: `None` if the key is not staged, `Some(None)` if it is staged as deleted.
     pub(crate) fn get(&self, storage: StorageId, key: &Key) -> Option<Option<&Arc<[u8]>>> {
-        let staged = self.storage(storage)?.rows.get(key)?;
+        let rows = &self.storage(storage)?.rows;
+        // Keys that ascend are looked for past the end.
+        let (last, _) = rows.last_key_value()?;
+        if key > last {
+            return None;
+        }
+        let staged = rows.get(key)?;
         Some(staged.after.as_ref())
     }
 
