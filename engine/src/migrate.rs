@@ -220,13 +220,7 @@ impl Migration {
         for parsed in parsed {
             let start = parsed.text_range.start;
             match &parsed.statement {
-                Statement::Begin(_)
-                | Statement::Commit { .. }
-                | Statement::Rollback { .. }
-                | Statement::Savepoint(_)
-                | Statement::ReleaseSavepoint(_)
-                | Statement::RollbackTo(_)
-                | Statement::SetTransaction(_) => {
+                statement if statement.is_transaction_control() => {
                     let error = Error::statement(
                         sqlstate::ACTIVE_SQL_TRANSACTION,
                         "transaction control is not allowed in a migration",

@@ -519,20 +519,14 @@ impl Session {
 
 /// Whether it is the session's own business, without parameters.
 fn takes_nothing(statement: &Statement) -> bool {
-    matches!(
-        statement,
-        Statement::Begin(_)
-            | Statement::Commit { .. }
-            | Statement::Rollback { .. }
-            | Statement::Savepoint(_)
-            | Statement::ReleaseSavepoint(_)
-            | Statement::RollbackTo(_)
-            | Statement::SetTransaction(_)
-            | Statement::Set(_)
-            | Statement::Reset(_)
-            | Statement::Fetch(_)
-            | Statement::CloseCursor(_)
-    )
+    statement.is_transaction_control()
+        || matches!(
+            statement,
+            Statement::Set(_)
+                | Statement::Reset(_)
+                | Statement::Fetch(_)
+                | Statement::CloseCursor(_)
+        )
 }
 
 fn no_cursor(name: &str) -> Error {

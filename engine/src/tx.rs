@@ -196,7 +196,7 @@ impl<'t> Tx<'t> {
             Some(prepared) => execute::run_prepared(&around, self.txn, &prepared),
             None => {
                 let parsed = parse_one(sql)?;
-                if is_control(&parsed.statement) {
+                if needs_session(&parsed.statement) {
                     return Err(Error::statement(
                         sqlstate::ACTIVE_SQL_TRANSACTION,
                         "transaction control is not allowed inside update and view",
@@ -215,20 +215,16 @@ impl<'t> Tx<'t> {
     }
 }
 
-fn is_control(statement: &Statement) -> bool {
-    matches!(
-        statement,
-        Statement::Begin(_)
-            | Statement::Commit { .. }
-            | Statement::Rollback { .. }
-            | Statement::Savepoint(_)
-            | Statement::ReleaseSavepoint(_)
-            | Statement::RollbackTo(_)
-            | Statement::Tail(_)
-            | Statement::DeclareCursor(_)
-            | Statement::Fetch(_)
-            | Statement::CloseCursor(_)
-    )
+/// Whether it belongs to a session, which has transactions and cursors of its own.
+fn needs_session(statement: &Statement) -> bool {
+    statement.is_transaction_control()
+        || matches!(
+            statement,
+            Statement::Tail(_)
+                | Statement::DeclareCursor(_)
+                | Statement::Fetch(_)
+                | Statement::CloseCursor(_)
+        )
 }
 
 /// What a statement without rows is answered with where rows are asked for.

@@ -127,6 +127,23 @@ pub enum Statement {
     Checkpoint,
 }
 
+impl Statement {
+    /// Whether it begins, ends or divides a transaction.
+    #[must_use]
+    pub const fn is_transaction_control(&self) -> bool {
+        matches!(
+            self,
+            Self::Begin(_)
+                | Self::Commit { .. }
+                | Self::Rollback { .. }
+                | Self::Savepoint(_)
+                | Self::ReleaseSavepoint(_)
+                | Self::RollbackTo(_)
+                | Self::SetTransaction(_)
+        )
+    }
+}
+
 /// `name = value` pairs of `WITH (…)`; a missing value means true.
 pub type Options = Vec<(String, Option<Expr>)>;
 
