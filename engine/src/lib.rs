@@ -111,6 +111,7 @@ mod to_value;
 mod tx;
 mod txn;
 mod typed;
+pub mod wal_dump;
 
 pub use self::builder::Builder;
 pub use self::clock::{Clock, ManualClock, SystemClock};

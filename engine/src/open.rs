@@ -21,10 +21,10 @@ use crate::recovery::{self, RecoveryReport};
 use crate::storage::Store;
 
 /// Names of the files in a database's folder.
-mod file_name {
+pub(crate) mod file_name {
     pub(super) const LOCK: &str = "LOCK";
     pub(super) const STORAGE: &str = "data.redb";
-    pub(super) const LOG: &str = "log";
+    pub(crate) const LOG: &str = "log";
 }
 
 impl Builder {
@@ -370,7 +370,7 @@ fn io(path: &Path, error: std::io::Error) -> Error {
 }
 
 /// An error of the log while opening.
-fn log_error(error: tailwater_wal::Error) -> Error {
+pub(crate) fn log_error(error: tailwater_wal::Error) -> Error {
     use tailwater_wal::Error as Wal;
     let message = error.to_string();
     let own = match &error {

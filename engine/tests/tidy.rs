@@ -41,7 +41,7 @@ const RANKS: &[&[&str]] = &[
     &["feed"],
     &["cursor", "session", "tx", "typed"],
     &["builder", "database", "migrate", "open"],
-    &["internals"],
+    &["internals", "wal_dump"],
 ];
 
 const LINES_MAX: usize = 800;

@@ -83,6 +83,34 @@ pub(crate) enum Command {
     /// The Protobuf side of the database.
     #[command(subcommand)]
     Proto(ProtoCommand),
+    /// The files of the write-ahead log.
+    #[command(subcommand)]
+    Wal(WalCommand),
+}
+
+/// Subcommands of `wal`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum WalCommand {
+    /// Print every segment and frame of a log, and where and why its frames end. Only reads: works beside a process that
+    /// has the database open, and on a damaged log.
+    Dump {
+        /// A database's folder, or a folder with segments.
+        #[arg(value_name = "DB")]
+        path: PathBuf,
+
+        /// How it is printed: a line of JSON each, as wal/FORMAT.md describes it, or lines for people.
+        #[arg(long, value_enum, default_value_t = DumpFormat::Json)]
+        format: DumpFormat,
+    },
+}
+
+/// How a dump is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DumpFormat {
+    /// One line of JSON for each segment, frame and end.
+    Json,
+    /// Lines for people.
+    Text,
 }
 
 /// Subcommands of `proto`.

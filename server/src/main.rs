@@ -24,12 +24,13 @@ mod proto_files;
 mod report;
 mod script;
 mod shell;
+mod wal_dump;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{Args, Command, ProtoCommand};
+use self::args::{Args, Command, ProtoCommand, WalCommand};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         None => shell::main(&args),
         Some(Command::Feed(feed)) => feed::main(feed),
         Some(Command::Proto(ProtoCommand::Export { dir })) => proto_files::export(dir),
+        Some(Command::Wal(WalCommand::Dump { path, format })) => wal_dump::main(path, *format),
     };
     match ended {
         Ok(code) => ExitCode::from(code),

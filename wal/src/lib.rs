@@ -12,7 +12,9 @@ pub mod sync;
 pub mod vfs;
 
 pub use error::{Error, Failure, Result};
-pub use log::dump::{Dump, DumpedFrame};
+pub use log::dump::{
+    Dump, Dumped, DumpedEnd, DumpedFault, DumpedFrame, DumpedSegment, EndReason, SegmentFault,
+};
 pub use log::format::{Epoch, FrameKind};
 pub use log::group::Ticket;
 pub use log::reader::Reader;

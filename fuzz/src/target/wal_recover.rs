@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use tailwater_wal::vfs::{MemoryVfs, OpenMode, Vfs};
 use tailwater_wal::{
-    Background, Dump, DumpedFrame, Error, FrameKind, Lsn, RecoveryReport, Settings, Wal, checksum,
+    Background, Dump, Dumped, DumpedFrame, Error, FrameKind, Lsn, RecoveryReport, Settings, Wal,
+    checksum,
 };
 
 use crate::choices::Choices;
@@ -178,7 +179,13 @@ fn damaged(choices: &mut Choices<'_>) {
     let vfs = MemoryVfs::new();
     let written = write_log(&vfs, choices);
     let dump = Dump::open(Arc::new(vfs.clone()), Path::new(DIR)).expect("it was written");
-    let frames: Vec<DumpedFrame> = dump.collect::<Result<_, _>>().expect("it was written");
+    let frame = |line| match line {
+        Dumped::Frame(frame) => Some(frame),
+        _ => None,
+    };
+    let frames: Vec<DumpedFrame> = dump
+        .filter_map(|line| frame(line.expect("it was written")))
+        .collect();
     let Some(frame) = frames.get(choices.below(frames.len())) else {
         return;
     };

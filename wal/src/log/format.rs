@@ -25,6 +25,13 @@ const EPOCH_BYTES: usize = 16;
 const EPOCHS_MAX: usize = (BLOCK_BYTES - HISTORY_AT) / EPOCH_BYTES;
 
 /// One reign over the log: its number and the first record written under it.
+///
+/// ```
+/// use tailwater_wal::{Epoch, Lsn};
+///
+/// let promoted = Epoch { number: 2, first_lsn: Lsn(42) };
+/// assert!(promoted.number > 1 && promoted.first_lsn > Lsn(41)); // record 41 was the last of epoch 1
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Epoch {
     /// Counts up by one with each promotion, from 1.
@@ -143,6 +150,12 @@ impl SegmentHeader {
 }
 
 /// What a frame is. Persisted, never renumber.
+///
+/// ```
+/// use tailwater_wal::FrameKind;
+///
+/// assert_eq!(FrameKind::Commit as u8, 5); // as it is on disk
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FrameKind {

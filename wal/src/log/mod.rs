@@ -8,6 +8,7 @@ mod background;
 pub(crate) mod dump;
 pub(crate) mod format;
 pub(crate) mod group;
+mod lines;
 mod output;
 mod pool;
 pub(crate) mod reader;

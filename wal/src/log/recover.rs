@@ -358,8 +358,9 @@ impl<'a> Walk<'a> {
                 .scanner
                 .remains(part.end)
                 .map_err(|e| Error::io("read", part.path.as_path(), e))?;
-            self.confirmed = self.confirmed.max(remains.durable_lsn);
-            was_torn |= remains.groups > 0 || (remains.written && !part.recycled);
+            let torn = part.end.torn.map_or(Lsn::ZERO, |torn| torn.durable_lsn);
+            self.confirmed = self.confirmed.max(remains.durable_lsn).max(torn);
+            was_torn |= remains.is_torn(part.end, part.recycled);
         }
         let expected = self.expected();
         let Some(part) = self.tail.first() else {

@@ -38,12 +38,21 @@ pub(crate) struct End {
 /// What lies behind the place where the frames end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Remains {
-    /// Groups of this segment whose first header is right.
+    /// Blocks that begin with the header of a frame of this segment.
     pub(crate) groups: u64,
     /// The highest LSN that one of them calls durable.
     pub(crate) durable_lsn: Lsn,
     /// Whether the block at the end holds anything but zeros.
     pub(crate) written: bool,
+}
+
+impl Remains {
+    /// Whether something was begun at the end and not finished. In a recycled file a block of other bytes may be what it
+    /// held before; but a block in which a group lies was written as a whole, its padding too.
+    pub(crate) fn is_torn(&self, end: End, recycled: bool) -> bool {
+        let is_own = !recycled || !end.offset.is_multiple_of(BLOCK);
+        end.torn.is_some() || self.groups > 0 || (self.written && is_own)
+    }
 }
 
 /// A walk through a segment.
@@ -111,10 +120,6 @@ impl Scanner {
     /// Looks behind the end for groups of this segment. Every group starts at a block.
     pub(crate) fn remains(&mut self, end: End) -> io::Result<Remains> {
         let mut remains = Remains::default();
-        if let Some(torn) = end.torn {
-            remains.groups += 1;
-            remains.durable_lsn = torn.durable_lsn;
-        }
         let block_left = BLOCK - end.offset % BLOCK;
         let block_left = block_left.min(self.file_len.saturating_sub(end.offset));
         let here = self.bytes(end.offset, usize::try_from(block_left).unwrap_or(0))?;

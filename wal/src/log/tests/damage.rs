@@ -4,7 +4,6 @@
 
 use super::*;
 use crate::error::Error;
-use crate::log::dump::Dump;
 use crate::log::format::{BLOCK_BYTES, FRAMES_AT, FrameKind, SegmentHeader};
 
 /// Ten records in ten groups, closed, then some byte is changed.
@@ -179,10 +178,7 @@ fn all_bytes(vfs: &MemoryVfs) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn a_dump_lists_every_frame() {
     let vfs = closed_log();
-    let frames: Vec<_> = Dump::open(Arc::new(vfs), Path::new(DIR))
-        .unwrap()
-        .collect::<Result<_>>()
-        .unwrap();
+    let frames = frames(&vfs);
     let listed: Vec<_> = frames
         .iter()
         .map(|f| (f.kind, f.lsn.0, f.durable_lsn.0, f.len))

@@ -18,6 +18,7 @@ use super::format::segment_name;
 use super::recover::RecoveryReport;
 use super::wal::Wal;
 use crate::error::Result;
+use crate::log::dump::{Dump, Dumped, DumpedFrame};
 use crate::settings::{Background, Settings};
 use crate::vfs::{MemoryVfs, OpenMode, Vfs, VfsFile};
 
@@ -100,6 +101,16 @@ pub(crate) fn segment_path(segment_no: u64) -> PathBuf {
 
 pub(crate) fn open(vfs: &MemoryVfs, path: &Path) -> Arc<dyn VfsFile> {
     vfs.open(path, OpenMode::ReadWrite).unwrap()
+}
+
+/// All frames that lie in the log.
+pub(crate) fn frames(vfs: &MemoryVfs) -> Vec<DumpedFrame> {
+    let dump = Dump::open(Arc::new(vfs.clone()), Path::new(DIR)).unwrap();
+    dump.filter_map(|line| match line.unwrap() {
+        Dumped::Frame(frame) => Some(frame),
+        _ => None,
+    })
+    .collect()
 }
 
 /// A copy of the whole disk's log directory, as if it were another machine's.
