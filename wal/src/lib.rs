@@ -8,6 +8,7 @@
 mod error;
 mod log;
 mod settings;
+pub mod spawn;
 pub mod sync;
 pub mod vfs;
 

@@ -2,7 +2,10 @@
 //!
 //! Nothing here reads the environment or opens a file. Next door: `log`, which is built from it.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::spawn::{Spawn, Threads};
 
 /// When a commit is told that it is done.
 ///
@@ -28,12 +31,16 @@ pub enum SyncMode {
 /// Who does the work that no caller waits for.
 ///
 /// ```
+/// use std::sync::Arc;
+/// use tailwater_wal::spawn::Stepped;
 /// use tailwater_wal::{Background, Settings};
 ///
-/// let simulated = Settings { background: Background::Caller, seed: Some(7), ..Settings::default() };
+/// let scheduler = Stepped::default();
+/// let background = Background::Spawn(Arc::new(scheduler.clone()));
+/// let simulated = Settings { background, seed: Some(7), ..Settings::default() };
 /// assert_ne!(simulated.background, Background::default()); // no thread that a seed does not govern
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum Background {
     /// Two threads of the log: one prepares segments, one flushes for futures, intervals and idle moments.
     #[default]
@@ -41,7 +48,39 @@ pub enum Background {
     /// Nobody: segments are prepared when they are needed, a polled [`Ticket`](crate::Ticket) flushes by
     /// itself, an interval needs calls of [`Wal::flush`](crate::Wal::flush). For deterministic tests.
     Caller,
+    /// The same two tasks, run by this.
+    Spawn(Arc<dyn Spawn>),
 }
+
+impl Background {
+    /// What runs tasks; `None` if nobody does.
+    ///
+    /// ```
+    /// use tailwater_wal::Background;
+    ///
+    /// assert!(Background::Threads.spawn().is_some() && Background::Caller.spawn().is_none());
+    /// ```
+    #[must_use]
+    pub fn spawn(&self) -> Option<&dyn Spawn> {
+        match self {
+            Self::Threads => Some(&Threads),
+            Self::Caller => None,
+            Self::Spawn(spawn) => Some(&**spawn),
+        }
+    }
+}
+
+impl PartialEq for Background {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Threads, Self::Threads) | (Self::Caller, Self::Caller) => true,
+            (Self::Spawn(this), Self::Spawn(other)) => Arc::ptr_eq(this, other),
+            (Self::Threads | Self::Caller | Self::Spawn(_), _) => false,
+        }
+    }
+}
+
+impl Eq for Background {}
 
 /// Settings of the log.
 ///

@@ -1,138 +1,98 @@
 //! The work nobody waits for: preparing segments, flushing for futures and intervals, confirming when idle.
 //!
-//! Two threads, woken by signals. They decide nothing that a caller could not do itself; without them
-//! (`Background::Caller`) the log works the same. Next door: `writer`, `pool`.
+//! Two tasks, woken by signals. They decide nothing that a caller could not do itself; without them
+//! (`Background::Caller`) the log works the same. Next door: `writer`, `pool`; below: `spawn`, which runs them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tailwater_proto::Lsn;
 
 use super::writer::{Intent, Log};
 use crate::error::{Error, Result};
-use crate::settings::{Background, Settings, SyncMode};
-use crate::sync::{Condvar, Mutex};
+use crate::settings::{Settings, SyncMode};
+use crate::spawn::{Call, Next, Task, Worker};
 
 /// How soon buffered records are written in sync mode `off`.
 const OFF_WRITE_PERIOD: Duration = Duration::from_millis(100);
 
-/// What the threads wait for.
+/// What the tasks wait for.
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
-    state: Mutex<State>,
-    flusher: Condvar,
-    preparer: Condvar,
+    workers: OnceLock<Workers>,
+    /// A future waits for a leader.
+    flush: AtomicBool,
     /// The flusher's clock runs: something was written or appended.
     armed: AtomicBool,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    flush: bool,
-    prepare: bool,
-    stop: bool,
-}
-
-enum Work {
-    Futures,
-    Tick,
-    Stop,
+#[derive(Debug)]
+struct Workers {
+    flusher: Arc<dyn Worker>,
+    preparer: Arc<dyn Worker>,
 }
 
 impl Signals {
     /// A future waits for a leader.
     pub(crate) fn flush(&self) {
-        self.state.lock().flush = true;
-        self.flusher.notify_one();
+        self.flush.store(true, Ordering::SeqCst);
+        self.wake_flusher();
     }
 
     /// The next segment will be needed soon.
     pub(crate) fn prepare(&self) {
-        self.state.lock().prepare = true;
-        self.preparer.notify_one();
+        if let Some(workers) = self.workers.get() {
+            workers.preparer.wake();
+        }
     }
 
     /// Something was appended or written: the flusher looks at it one period later.
     pub(crate) fn arm(&self) {
         if !self.armed.load(Ordering::Relaxed) && !self.armed.swap(true, Ordering::SeqCst) {
-            drop(self.state.lock());
-            self.flusher.notify_one();
+            self.wake_flusher();
         }
     }
 
-    pub(crate) fn stop(&self) {
-        self.state.lock().stop = true;
-        self.flusher.notify_all();
-        self.preparer.notify_all();
-    }
-
-    fn next_work(&self, period: Duration, tick_at: &mut Option<Instant>) -> Work {
-        let mut state = self.state.lock();
-        loop {
-            if state.stop {
-                return Work::Stop;
-            }
-            if std::mem::take(&mut state.flush) {
-                return Work::Futures;
-            }
-            if !self.armed.load(Ordering::SeqCst) {
-                *tick_at = None;
-                self.flusher.wait(&mut state);
-                continue;
-            }
-            let at = *tick_at.get_or_insert_with(|| Instant::now() + period);
-            if self.flusher.wait_until(&mut state, at).timed_out() {
-                *tick_at = None;
-                return Work::Tick;
-            }
+    fn wake_flusher(&self) {
+        if let Some(workers) = self.workers.get() {
+            workers.flusher.wake();
         }
-    }
-
-    fn wait_for_prepare(&self) -> bool {
-        let mut state = self.state.lock();
-        while !state.stop && !state.prepare {
-            self.preparer.wait(&mut state);
-        }
-        state.prepare = false;
-        !state.stop
     }
 }
 
-/// Starts the threads that the settings ask for.
-pub(crate) fn start(log: &Arc<Log>) -> Result<Vec<JoinHandle<()>>> {
-    if log.settings.background == Background::Caller {
-        return Ok(Vec::new());
-    }
-    let mut threads = Vec::new();
-    for (name, run) in [
-        ("wal-flush", run_flusher as fn(&Log)),
-        ("wal-prepare", run_preparer),
-    ] {
-        let shared = Arc::clone(log);
-        let started = thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || run(&shared));
-        match started {
-            Ok(thread) => threads.push(thread),
-            Err(e) => {
-                stop(log, threads);
-                return Err(Error::io("start a thread for", &log.dir, e));
-            }
-        }
-    }
-    Ok(threads)
+/// Starts the tasks, if the settings name somebody who runs them.
+pub(crate) fn start(log: &Arc<Log>) -> Result<()> {
+    let Some(spawn) = log.settings.background.spawn() else {
+        return Ok(());
+    };
+    let failed = |e| Error::io("start a thread for", &log.dir, e);
+    let flusher = Flusher {
+        log: Arc::clone(log),
+        period: period(&log.settings),
+        seen: Lsn::ZERO,
+    };
+    let flusher = spawn
+        .spawn("wal-flush", Next::WhenWoken, Box::new(flusher))
+        .map_err(failed)?;
+    let preparer = Preparer {
+        log: Arc::clone(log),
+    };
+    let preparer = spawn.spawn("wal-prepare", Next::WhenWoken, Box::new(preparer));
+    let preparer = preparer.map_err(|e| {
+        flusher.stop();
+        failed(e)
+    })?;
+    // Called once for a log.
+    _ = log.signals.workers.set(Workers { flusher, preparer });
+    Ok(())
 }
 
-/// Stops the threads and waits for them, except for the one it runs on.
-pub(crate) fn stop(log: &Log, threads: Vec<JoinHandle<()>>) {
-    log.signals.stop();
-    for thread in threads {
-        if thread.thread().id() != thread::current().id() {
-            // A panic there has poisoned the log already.
-            _ = thread.join();
-        }
+/// Stops the tasks and waits for their steps under way, except for the one it is called from.
+pub(crate) fn stop(log: &Log) {
+    if let Some(workers) = log.signals.workers.get() {
+        workers.flusher.stop();
+        workers.preparer.stop();
     }
 }
 
@@ -144,19 +104,27 @@ fn period(settings: &Settings) -> Duration {
     }
 }
 
-fn run_flusher(log: &Log) {
-    let period = period(&log.settings);
-    let mut tick_at = None;
-    let mut seen = Lsn::ZERO;
-    loop {
-        match log.signals.next_work(period, &mut tick_at) {
-            Work::Stop => return,
-            Work::Futures => while log.lead_for_futures() {},
+/// Leads for futures, and looks after what waits one period after it came.
+struct Flusher {
+    log: Arc<Log>,
+    period: Duration,
+    /// What was durable a period ago.
+    seen: Lsn,
+}
+
+impl Task for Flusher {
+    fn step(&mut self, call: Call) -> Next {
+        let signals = &self.log.signals;
+        if signals.flush.swap(false, Ordering::SeqCst) {
+            while self.log.lead_for_futures() {}
+        }
+        if call == Call::Elapsed && tick(&self.log, &mut self.seen).is_err() {
             // A failure poisons the log; whoever waits or comes next is told.
-            Work::Tick if tick(log, &mut seen).is_err() => {
-                log.signals.armed.store(false, Ordering::SeqCst);
-            }
-            Work::Tick => {}
+            signals.armed.store(false, Ordering::SeqCst);
+        }
+        match signals.armed.load(Ordering::SeqCst) {
+            true => Next::After(self.period),
+            false => Next::WhenWoken,
         }
     }
 }
@@ -184,9 +152,15 @@ fn tick(log: &Log, seen: &mut Lsn) -> Result<()> {
     Ok(())
 }
 
-fn run_preparer(log: &Log) {
-    while log.signals.wait_for_prepare() {
+/// Has the next segment ready.
+struct Preparer {
+    log: Arc<Log>,
+}
+
+impl Task for Preparer {
+    fn step(&mut self, _: Call) -> Next {
         // A full disk shows when the segment is needed: `Wal::ensure_room` tells before anything is appended.
-        _ = log.pool.prepare(|| log.durable_lsn());
+        _ = self.log.pool.prepare(|| self.log.durable_lsn());
+        Next::WhenWoken
     }
 }

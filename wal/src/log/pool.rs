@@ -17,7 +17,7 @@ use tailwater_proto::Lsn;
 use super::format::{self, BLOCK_BYTES, Epoch, FRAMES_AT, SegmentHeader};
 use super::segment::Segment;
 use crate::error::{Error, Result};
-use crate::settings::{Background, Settings, SyncMode};
+use crate::settings::{Settings, SyncMode};
 use crate::sync::Mutex;
 use crate::vfs::{OpenMode, Vfs, VfsFile};
 
@@ -104,10 +104,7 @@ impl Pool {
         let least = bytes
             .saturating_add(FRAMES_AT)
             .next_multiple_of(BLOCK_BYTES as u64);
-        let usual = match self.settings.background {
-            Background::Threads => SHORT_SEGMENT_BYTES.min(self.settings.segment_bytes),
-            Background::Caller => self.settings.segment_bytes,
-        };
+        let usual = self.bytes_at_once();
         let number = state.next_spare_no;
         state.next_spare_no += 1;
         let wanted = least.max(usual);
@@ -127,6 +124,14 @@ impl Pool {
         let made = made.map(|segment| state.ready = Some(segment));
         self.note_next(&state);
         made
+    }
+
+    /// Bytes of a segment that somebody waits for. If nobody prepares the next one, it may as well be a whole one.
+    fn bytes_at_once(&self) -> u64 {
+        match self.settings.background.spawn() {
+            Some(_) => SHORT_SEGMENT_BYTES.min(self.settings.segment_bytes),
+            None => self.settings.segment_bytes,
+        }
     }
 
     /// As `fill`, but refuses at once where the file system says that there is no room.
@@ -204,10 +209,7 @@ impl Pool {
             return Ok(ready);
         }
         if state.spares.is_empty() {
-            let bytes = match self.settings.background {
-                Background::Threads => SHORT_SEGMENT_BYTES.min(self.settings.segment_bytes),
-                Background::Caller => self.settings.segment_bytes,
-            };
+            let bytes = self.bytes_at_once();
             let number = state.next_spare_no;
             state.next_spare_no += 1;
             self.fill(number, bytes)?;

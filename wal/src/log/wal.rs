@@ -5,7 +5,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use tailwater_proto::Lsn;
 
@@ -17,7 +16,6 @@ use super::recover::{OnRecord, RecoveryReport, recover};
 use super::writer::{DurableHook, Intent, Log};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
-use crate::sync::Mutex;
 use crate::vfs::Vfs;
 
 /// A write-ahead log: opaque payloads, numbered 1, 2, 3 …, durable in that order.
@@ -60,7 +58,6 @@ use crate::vfs::Vfs;
 #[derive(Debug)]
 pub struct Wal {
     log: Arc<Log>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Wal {
@@ -116,8 +113,8 @@ impl Wal {
             on_durable,
         )?;
         let log = Arc::new(log);
-        let threads = Mutex::new(background::start(&log)?);
-        Ok((Arc::new(Self { log, threads }), report))
+        background::start(&log)?;
+        Ok((Arc::new(Self { log }), report))
     }
 
     /// Puts a record into the group that fills. It is buffered only; see [`ticket`](Self::ticket).
@@ -261,7 +258,7 @@ impl Wal {
         if !self.log.close() {
             return Ok(());
         }
-        background::stop(&self.log, std::mem::take(&mut *self.threads.lock()));
+        background::stop(&self.log);
         self.log.flush(Intent::Sync)?;
         self.log.confirm_if_needed()
     }

@@ -20,7 +20,7 @@ use super::output::Output;
 use super::pool::Pool;
 use super::segment::Segment;
 use crate::error::{Error, Failure, Result};
-use crate::settings::{Background, Settings, SyncMode};
+use crate::settings::{Settings, SyncMode};
 use crate::sync::{Condvar, Mutex, MutexGuard, RwLock};
 
 /// Buffers that grew beyond this are given back to the allocator.
@@ -377,7 +377,7 @@ impl Log {
     }
 
     fn has_flusher(&self, queue: &Queue) -> bool {
-        self.settings.background == Background::Threads && !queue.closed
+        !queue.closed && self.settings.background.spawn().is_some()
     }
 
     fn lead_or_watch<'a>(

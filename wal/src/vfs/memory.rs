@@ -5,6 +5,9 @@
 //! Next door: `content`, which holds one file's bytes; `log`, whose tests crash it at every point.
 
 mod content;
+mod crash;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -19,47 +22,7 @@ use super::{LockOutcome, Mapping, OpenMode, Vfs, VfsFile, VfsLock};
 use content::Content;
 
 pub use content::SECTOR_BYTES;
-
-/// Something that was not yet synced when the machine crashed.
-///
-/// ```
-/// use std::path::Path;
-/// use tailwater_wal::vfs::{MemoryVfs, OpenMode, Pending, Vfs};
-///
-/// # fn main() -> std::io::Result<()> {
-/// let vfs = MemoryVfs::new();
-/// vfs.open(Path::new("f"), OpenMode::Create)?;
-/// let mut asked = Vec::new();
-/// let _ = vfs.crash_keeping(&mut |pending| {
-///     if let Pending::Name { path } = pending {
-///         asked.push(path.to_owned());
-///     }
-///     false
-/// });
-/// assert_eq!(asked, [Path::new("f")]);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pending<'a> {
-    /// A sector of [`SECTOR_BYTES`] at this offset of a file.
-    Sector {
-        /// The file.
-        path: &'a Path,
-        /// Byte offset, a multiple of [`SECTOR_BYTES`].
-        offset: u64,
-    },
-    /// The new length of a file.
-    Length {
-        /// The file.
-        path: &'a Path,
-    },
-    /// The creation, removal or renaming of a file.
-    Name {
-        /// The name it has now, or the one it lost.
-        path: &'a Path,
-    },
-}
+pub use crash::{Fate, Pending, SyncFailure};
 
 /// A tree of files in memory. Clones share it, until [`MemoryVfs::crash`] leaves the older ones behind.
 ///
@@ -279,75 +242,6 @@ impl MemoryVfs {
             .store(i64::from(count), Ordering::Relaxed);
     }
 
-    /// Crashes the machine: all that was not synced is lost and locks are free. Returns the door of the next
-    /// boot; this one, its clones and its open files are dead and answer errors.
-    ///
-    /// ```
-    /// use std::path::Path;
-    /// use tailwater_wal::vfs::{LockOutcome, MemoryVfs, Vfs};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let vfs = MemoryVfs::new();
-    /// let _held = vfs.lock(Path::new("LOCK"))?;
-    /// let next_boot = vfs.crash();
-    /// assert!(matches!(next_boot.lock(Path::new("LOCK"))?, LockOutcome::Held(_))); // nobody is left to hold it
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use = "the door that crashed is dead; go on with the one returned"]
-    pub fn crash(&self) -> Self {
-        self.crash_keeping(&mut |_| false)
-    }
-
-    /// Crashes the machine; `keep` says for each unsynced sector, length and name whether it had reached the
-    /// disk all the same, so that torn and reordered writes can be played.
-    ///
-    /// ```
-    /// use std::path::Path;
-    /// use tailwater_wal::vfs::{MemoryVfs, OpenMode, Pending, Vfs};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let vfs = MemoryVfs::new();
-    /// let file = vfs.open(Path::new("f"), OpenMode::Create)?;
-    /// file.write_all_at(b"abc", 0)?;
-    /// // Name and length reached the disk, the bytes did not: a torn write.
-    /// let after = vfs.crash_keeping(&mut |pending| !matches!(pending, Pending::Sector { .. }));
-    /// let mut bytes = [b'?'; 3];
-    /// after.open(Path::new("f"), OpenMode::Read)?.read_exact_at(&mut bytes, 0)?;
-    /// assert_eq!(&bytes, b"\0\0\0");
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use = "the door that crashed is dead; go on with the one returned"]
-    pub fn crash_keeping(&self, keep: &mut dyn FnMut(Pending<'_>) -> bool) -> Self {
-        let mut tree = self.disk.tree.lock();
-        let boot = self.disk.boot.fetch_add(1, Ordering::SeqCst) + 1;
-        tree.locks.clear();
-        for (path, node) in &tree.names {
-            node.write().crash(path, keep);
-        }
-        // A file that has lost its name may come back under an older one.
-        for (path, node) in &tree.names_synced {
-            node.write().crash(path, keep);
-        }
-        for change in std::mem::take(&mut tree.unsynced) {
-            change.node.write().crash(change.path(), keep);
-            if keep(Pending::Name {
-                path: change.path(),
-            }) {
-                change.apply(&mut tree.names_synced);
-            }
-        }
-        tree.names = tree.names_synced.clone();
-        let used = tree.names.values().map(|node| node.read().len()).sum();
-        self.disk.used_bytes.store(used, Ordering::Relaxed);
-        drop(tree);
-        Self {
-            disk: Arc::clone(&self.disk),
-            boot,
-        }
-    }
-
     /// The tree, unless this door has crashed.
     fn tree(&self) -> io::Result<MutexGuard<'_, Tree>> {
         let tree = self.disk.tree.lock();
@@ -398,8 +292,9 @@ fn count_down(left: &AtomicI64, what: &'static str) -> io::Result<()> {
     }
 }
 
-impl Vfs for MemoryVfs {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
+impl MemoryVfs {
+    /// As [`Vfs::open`], for who plays with faults of the file.
+    pub(super) fn open_file(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<MemoryFile>> {
         let mut tree = self.tree()?;
         let node = match (tree.names.get(path), mode) {
             (Some(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
@@ -429,6 +324,13 @@ impl Vfs for MemoryVfs {
             disk: Arc::clone(&self.disk),
             writable: mode != OpenMode::Read,
         }))
+    }
+}
+
+impl Vfs for MemoryVfs {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
+        self.open_file(path, mode)
+            .map(|file| file as Arc<dyn VfsFile>)
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
@@ -548,8 +450,9 @@ impl Drop for MemoryLock {
     }
 }
 
+/// An open file.
 #[derive(Debug)]
-struct MemoryFile {
+pub(super) struct MemoryFile {
     node: Arc<Node>,
     disk: Arc<Disk>,
     boot: u64,
@@ -568,6 +471,16 @@ impl MemoryFile {
         }
         content.set_len(len);
         Ok(())
+    }
+
+    /// A sync that fails.
+    pub(super) fn fail_sync(&self, failure: SyncFailure) -> io::Error {
+        let mut content = self.node.write();
+        if let Err(error) = self.disk.check_alive(self.boot) {
+            return error;
+        }
+        content.fail_sync(failure);
+        io::Error::other("injected fault: sync")
     }
 
     fn check_writable(&self) -> io::Result<()> {
@@ -624,118 +537,5 @@ impl VfsFile for MemoryFile {
 
     fn map(&self) -> io::Result<Option<Mapping>> {
         Ok(None)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(vfs: &MemoryVfs, path: &str) -> Vec<u8> {
-        let file = vfs.open(Path::new(path), OpenMode::Read).unwrap();
-        let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
-        file.read_exact_at(&mut bytes, 0).unwrap();
-        bytes
-    }
-
-    fn disk_with(path: &str, bytes: &[u8]) -> (MemoryVfs, Arc<dyn VfsFile>) {
-        let vfs = MemoryVfs::new();
-        vfs.create_dir_all(Path::new("/d")).unwrap();
-        let file = vfs.open(Path::new(path), OpenMode::CreateNew).unwrap();
-        file.write_all_at(bytes, 0).unwrap();
-        file.sync_data().unwrap();
-        vfs.sync_dir(Path::new("/d")).unwrap();
-        (vfs, file)
-    }
-
-    #[test]
-    fn a_crash_loses_unsynced_bytes_lengths_and_names() {
-        let (vfs, file) = disk_with("/d/a", b"hello");
-        file.write_all_at(b"J", 0).unwrap();
-        file.write_all_at(&[7; 9000], 5).unwrap();
-        vfs.open(Path::new("/d/b"), OpenMode::Create).unwrap();
-        vfs.rename(Path::new("/d/a"), Path::new("/d/c")).unwrap();
-        assert_eq!(vfs.list(Path::new("/d")).unwrap(), ["b", "c"]);
-        assert_eq!(vfs.used_bytes(), 9005);
-        let dead = vfs.clone();
-        let vfs = vfs.crash();
-        assert_eq!(vfs.list(Path::new("/d")).unwrap(), ["a"]);
-        assert_eq!(read(&vfs, "/d/a"), b"hello");
-        assert_eq!(vfs.used_bytes(), 5);
-        assert!(
-            file.write_all_at(b"x", 0).is_err(),
-            "handles of the dead machine are dead"
-        );
-        assert!(
-            dead.remove(Path::new("/d/a")).is_err(),
-            "and so is its door"
-        );
-    }
-
-    #[test]
-    fn a_crash_may_keep_chosen_sectors() {
-        let (vfs, file) = disk_with("/d/a", &[1; 2048]);
-        file.write_all_at(&[2; 2048], 0).unwrap();
-        let vfs = vfs
-            .crash_keeping(&mut |pending| matches!(pending, Pending::Sector { offset: 512, .. }));
-        let bytes = read(&vfs, "/d/a");
-        assert_eq!(bytes.iter().position(|b| *b == 2), Some(512));
-        assert_eq!(bytes.iter().filter(|b| **b == 2).count(), 512);
-    }
-
-    #[test]
-    fn cutting_and_growing_shows_zeros_and_a_crash_brings_the_old_bytes_back() {
-        let (vfs, file) = disk_with("/d/a", &[1; 6000]);
-        file.set_len(100).unwrap();
-        file.set_len(6000).unwrap();
-        let bytes = read(&vfs, "/d/a");
-        assert_eq!(bytes.iter().filter(|b| **b == 1).count(), 100);
-        let vfs = vfs.crash();
-        assert_eq!(read(&vfs, "/d/a"), [1; 6000]);
-    }
-
-    #[test]
-    fn a_full_disk_says_so_and_frees_what_is_removed() {
-        let vfs = MemoryVfs::with_capacity_bytes(100);
-        let file = vfs.open(Path::new("a"), OpenMode::Create).unwrap();
-        file.write_all_at(&[1; 60], 0).unwrap();
-        let other = vfs.open(Path::new("b"), OpenMode::Create).unwrap();
-        let full = other.write_all_at(&[1; 60], 0).unwrap_err();
-        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
-        assert_eq!(vfs.free_bytes(Path::new("")).unwrap(), Some(40));
-        vfs.remove(Path::new("a")).unwrap();
-        other.write_all_at(&[1; 60], 0).unwrap();
-        file.write_all_at(&[1; 600], 0).unwrap();
-        assert_eq!(vfs.used_bytes(), 60);
-    }
-
-    #[test]
-    fn faults_hit_the_call_they_were_set_for() {
-        let (vfs, file) = disk_with("/d/a", b"");
-        vfs.fail_sync_after(1);
-        file.sync_data().unwrap();
-        assert!(file.sync_data().is_err());
-        file.sync_data().unwrap();
-        vfs.fail_write_after(0);
-        assert!(file.write_all_at(b"x", 0).is_err());
-        file.write_all_at(b"x", 0).unwrap();
-    }
-
-    #[test]
-    fn a_lock_is_exclusive_until_dropped_or_crashed() {
-        let vfs = MemoryVfs::new();
-        let path = Path::new("lock");
-        let LockOutcome::Held(first) = vfs.lock(path).unwrap() else {
-            panic!("free")
-        };
-        assert!(matches!(vfs.lock(path).unwrap(), LockOutcome::Busy { .. }));
-        let vfs = vfs.crash();
-        let LockOutcome::Held(second) = vfs.lock(path).unwrap() else {
-            panic!("free")
-        };
-        drop(first);
-        assert!(matches!(vfs.lock(path).unwrap(), LockOutcome::Busy { .. }));
-        drop(second);
-        assert!(matches!(vfs.lock(path).unwrap(), LockOutcome::Held(_)));
     }
 }

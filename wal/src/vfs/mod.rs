@@ -1,4 +1,4 @@
-//! The only door to the file system: two traits, the operating system behind one, memory behind the other.
+//! The only door to the file system: two traits, with the operating system, memory or a simulated disk behind them.
 //!
 //! Everything that Tailwater keeps on disk (log, storage file, lock file) goes through a [`Vfs`], so that a
 //! test can crash it at any point. It never interprets a byte. Only [`os`] touches `std::fs`, and only
@@ -7,6 +7,7 @@
 pub mod mapping;
 pub mod memory;
 pub mod os;
+pub mod simulated;
 
 use std::fmt::Debug;
 use std::io;
@@ -14,8 +15,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use mapping::Mapping;
-pub use memory::{MemoryVfs, Pending};
+pub use memory::{Fate, MemoryVfs, Pending, SyncFailure};
 pub use os::OsVfs;
+pub use simulated::{Fault, SimulatedVfs, Step, StepKind};
 
 /// How a file is opened.
 ///

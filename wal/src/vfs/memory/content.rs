@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Pending;
+use super::{Fate, Pending, SyncFailure};
 
 /// The unit in which a simulated disk keeps or loses an unsynced write.
 pub const SECTOR_BYTES: u64 = 512;
@@ -17,16 +17,27 @@ const BLOCK_BYTES: usize = 4096;
 type Block = [u8; BLOCK_BYTES];
 
 /// One file's bytes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Content {
     /// `None` is a block of zeros.
     blocks: Vec<Option<Arc<Block>>>,
     len: u64,
-    /// For each block changed since the last sync, what it was then.
-    before: BTreeMap<usize, Option<Arc<Block>>>,
+    /// The blocks changed since the last sync.
+    dirty: BTreeMap<usize, Dirty>,
+    /// Blocks that a failed sync has taken for written: no later sync writes them.
+    forgotten: BTreeMap<usize, Dirty>,
     len_synced: u64,
     /// No name stands for it any more.
     unlinked: bool,
+}
+
+/// What a changed block was before.
+#[derive(Clone, Debug)]
+struct Dirty {
+    /// What is on the disk.
+    synced: Option<Arc<Block>>,
+    /// What it was before the last write to it.
+    previous: Option<Arc<Block>>,
 }
 
 impl Content {
@@ -87,7 +98,12 @@ impl Content {
         if slot.is_none() && bytes.iter().all(|byte| *byte == 0) {
             return;
         }
-        self.before.entry(index).or_insert_with(|| slot.clone());
+        let forgotten = self.forgotten.remove(&index);
+        let dirty = self.dirty.entry(index).or_insert_with(|| Dirty {
+            synced: forgotten.map_or_else(|| slot.clone(), |dirty| dirty.synced),
+            previous: None,
+        });
+        dirty.previous.clone_from(slot);
         let block = Arc::make_mut(slot.get_or_insert_with(|| Arc::new([0; BLOCK_BYTES])));
         if let Some(to) = block.get_mut(within..within + bytes.len()) {
             to.copy_from_slice(bytes);
@@ -99,7 +115,12 @@ impl Content {
         if len < self.len {
             for index in count..self.blocks.len() {
                 let old = self.blocks.get_mut(index).and_then(Option::take);
-                self.before.entry(index).or_insert(old);
+                let forgotten = self.forgotten.remove(&index);
+                let dirty = self.dirty.entry(index).or_insert_with(|| Dirty {
+                    synced: forgotten.map_or_else(|| old.clone(), |dirty| dirty.synced),
+                    previous: None,
+                });
+                dirty.previous = old;
             }
             let (index, within) = position(len);
             if within > 0 {
@@ -111,36 +132,84 @@ impl Content {
     }
 
     pub(super) fn sync(&mut self) {
-        self.before.clear();
+        self.dirty.clear();
         self.len_synced = self.len;
     }
 
-    /// Goes back to what was synced, except for what `keep` says had reached the disk.
-    pub(super) fn crash(&mut self, path: &Path, keep: &mut dyn FnMut(Pending<'_>) -> bool) {
-        if self.len != self.len_synced && !keep(Pending::Length { path }) {
+    /// Notes that a sync has failed.
+    pub(super) fn fail_sync(&mut self, failure: SyncFailure) {
+        match failure {
+            SyncFailure::Transient => {}
+            SyncFailure::Clean => self.forgotten.append(&mut self.dirty),
+            SyncFailure::Reverted => {
+                for (index, dirty) in std::mem::take(&mut self.dirty) {
+                    if let Some(slot) = self.blocks.get_mut(index) {
+                        *slot = dirty.synced;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes back to what was synced, except where `fate` has it otherwise.
+    pub(super) fn crash(&mut self, path: &Path, fate: &mut dyn FnMut(Pending<'_>) -> Fate) {
+        if self.len != self.len_synced && fate(Pending::Length { path }) != Fate::Kept {
             let count = self.len_synced.div_ceil(BLOCK_BYTES as u64);
             self.blocks
                 .resize(usize::try_from(count).unwrap_or(usize::MAX), None);
             self.len = self.len_synced;
         }
-        for (index, before) in std::mem::take(&mut self.before) {
+        let mut changed = std::mem::take(&mut self.forgotten);
+        changed.append(&mut self.dirty);
+        for (index, dirty) in changed {
             let Some(slot) = self.blocks.get_mut(index) else {
                 continue;
             };
-            let (now, then) = (slot.take(), before);
-            let mut block = then.as_deref().copied().unwrap_or([0; BLOCK_BYTES]);
-            let fresh = now.as_deref().copied().unwrap_or([0; BLOCK_BYTES]);
-            let sectors = block.chunks_mut(SECTOR_BYTES as usize);
-            for (at, (old, new)) in sectors.zip(fresh.chunks(SECTOR_BYTES as usize)).enumerate() {
-                let offset = (index * BLOCK_BYTES) as u64 + at as u64 * SECTOR_BYTES;
-                if old != new && keep(Pending::Sector { path, offset }) {
-                    old.copy_from_slice(new);
+            let fresh = bytes_of(slot.as_ref());
+            let previous = bytes_of(dirty.previous.as_ref());
+            let mut block = bytes_of(dirty.synced.as_ref());
+            for at in 0..BLOCK_BYTES / SECTOR_BYTES as usize {
+                let range = at * SECTOR_BYTES as usize..(at + 1) * SECTOR_BYTES as usize;
+                let offset = (index * BLOCK_BYTES + range.start) as u64;
+                let (Some(old), Some(new), Some(previous)) = (
+                    block.get_mut(range.clone()),
+                    fresh.get(range.clone()),
+                    previous.get(range),
+                ) else {
+                    continue;
+                };
+                if *old == *new {
+                    continue;
+                }
+                match fate(Pending::Sector { path, offset }) {
+                    Fate::Kept => old.copy_from_slice(new),
+                    Fate::Lost => {}
+                    Fate::Old => old.copy_from_slice(previous),
+                    Fate::Zero => old.fill(0),
+                    Fate::Garbage(seed) => fill_with_noise(old, seed),
                 }
             }
             *slot = Some(Arc::new(block));
         }
         self.sync();
         self.unlinked = false;
+    }
+}
+
+fn bytes_of(block: Option<&Arc<Block>>) -> Block {
+    block.map_or([0; BLOCK_BYTES], |block| **block)
+}
+
+fn fill_with_noise(sector: &mut [u8], seed: u64) {
+    let mut word = seed | 1;
+    for bytes in sector.chunks_mut(8) {
+        // Xorshift: any noise will do that is the same for a seed.
+        word ^= word << 13;
+        word ^= word >> 7;
+        word ^= word << 17;
+        for (byte, noise) in bytes.iter_mut().zip(word.to_le_bytes()) {
+            *byte = noise;
+        }
     }
 }
 
