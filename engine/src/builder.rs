@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tailwater_capture::FeedSettings;
-use tailwater_wal::SyncMode;
+use tailwater_wal::spawn::Spawn;
 use tailwater_wal::vfs::Vfs;
+use tailwater_wal::{Background, SyncMode};
 
 use crate::clock::Clock;
 use crate::settings::Settings;
@@ -28,7 +29,7 @@ pub struct Builder {
     pub(crate) settings: Settings,
     pub(crate) vfs: Option<Arc<dyn Vfs>>,
     pub(crate) clock: Option<Arc<dyn Clock>>,
-    pub(crate) background: bool,
+    pub(crate) background: Background,
 }
 
 impl Default for Builder {
@@ -37,7 +38,7 @@ impl Default for Builder {
             settings: Settings::default(),
             vfs: None,
             clock: None,
-            background: true,
+            background: Background::Threads,
         }
     }
 }
@@ -251,7 +252,31 @@ impl Builder {
     /// ```
     #[must_use]
     pub fn without_background(mut self) -> Self {
-        self.background = false;
+        self.background = Background::Caller;
+        self
+    }
+
+    /// What runs the work nobody waits for: preparing the log's segments, flushing it when idle, checkpoints. Default: a
+    /// thread for each. A test with a scheduler of its own decides what happens when, and every run of it is the same.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tailwater::{Database, spawn::Stepped};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let scheduler = Stepped::default();
+    /// let db = Database::builder().spawn(Arc::new(scheduler.clone())).memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)", ())?;
+    /// let before = db.stats().memory_bytes;
+    /// (0..100).for_each(|choice| assert!(scheduler.run(choice))); // time passes, a checkpoint among other things
+    /// assert!(db.stats().memory_bytes < before);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn spawn(mut self, spawn: Arc<dyn Spawn>) -> Self {
+        self.settings.wal.background = Background::Spawn(Arc::clone(&spawn));
+        self.background = Background::Spawn(spawn);
         self
     }
 

@@ -1,35 +1,34 @@
 //! Checkpoints: what is durable in the log is written into the storage file, and log segments nobody needs are let go.
 //!
-//! A checkpoint is one step; who takes it (a thread of the database, a test, a statement) is not its business. It
-//! never holds up commits or reads.
+//! A checkpoint is a number of steps; who takes them (a thread of the database, a simulator's scheduler, a statement) is
+//! not its business. It never holds up commits or reads.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use tailwater_proto::sqlstate;
+use tailwater_wal::spawn::{Call, Next, Spawn, Task, Worker};
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::CheckpointReport;
+use crate::storage::{CheckpointReport, Progress};
 
 /// Longest time a writer waits for memory.
 const ADMISSION_TIMEOUT: Duration = Duration::from_secs(30);
 
-#[derive(Default)]
-struct State {
-    requested: bool,
-    stopping: bool,
-    done: u64,
-    thread: Option<JoinHandle<()>>,
-}
+/// Steps that somebody who waits takes himself before he gives up, where no thread takes any.
+const ASSISTED_STEPS_MAX: u32 = 1 << 20;
 
 /// Asks for checkpoints and waits for them.
 #[derive(Default)]
 pub(crate) struct Checkpointer {
-    state: Mutex<State>,
+    worker: OnceLock<Arc<dyn Worker>>,
+    /// One is wanted before the interval is over.
+    requested: AtomicBool,
+    /// Checkpoints that have ended, well or not.
+    ended: Mutex<u64>,
     changed: Condvar,
     /// The last checkpoint was not begun: the disk was too full for it.
     starved: AtomicBool,
@@ -43,23 +42,32 @@ impl Checkpointer {
 
     /// Asks for a checkpoint soon.
     pub(crate) fn request(&self) {
-        let mut state = self.state.lock();
-        if !state.requested {
-            state.requested = true;
-            self.changed.notify_all();
+        if !self.requested.swap(true, Ordering::SeqCst)
+            && let Some(worker) = self.worker.get()
+        {
+            worker.wake();
         }
     }
 
     /// Waits until a condition that checkpoints bring about holds; `false` if it does not in time.
     pub(crate) fn wait_until(&self, holds: impl Fn() -> bool) -> bool {
-        let mut state = self.state.lock();
+        let assist = || self.worker.get().is_some_and(|worker| worker.assist());
+        for _ in 0..ASSISTED_STEPS_MAX {
+            if holds() {
+                return true;
+            }
+            if !assist() {
+                break;
+            }
+        }
+        let mut ended = self.ended.lock();
         loop {
             if holds() {
                 return true;
             }
             if self
                 .changed
-                .wait_for(&mut state, ADMISSION_TIMEOUT)
+                .wait_for(&mut ended, ADMISSION_TIMEOUT)
                 .timed_out()
             {
                 return holds();
@@ -67,66 +75,75 @@ impl Checkpointer {
         }
     }
 
-    /// Starts the thread that takes checkpoints when asked to, and from time to time.
+    /// Starts the task that takes checkpoints when asked to, and from time to time.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(crate) fn start(&self, engine: &Arc<Engine>) -> std::io::Result<()> {
-        let weak = Arc::downgrade(engine);
+    pub(crate) fn start(&self, engine: &Arc<Engine>, spawn: &dyn Spawn) -> std::io::Result<()> {
         let interval = engine.settings.checkpoint_interval;
-        let thread = std::thread::Builder::new()
-            .name("tailwater-checkpoint".to_owned())
-            .spawn(move || run(&weak, interval))?;
-        self.state.lock().thread = Some(thread);
+        let task = Checkpoints {
+            engine: Arc::downgrade(engine),
+            interval,
+            under_way: false,
+        };
+        let worker = spawn.spawn(
+            "tailwater-checkpoint",
+            Next::After(interval),
+            Box::new(task),
+        )?;
+        // Called once for an engine.
+        let _ = self.worker.set(worker);
         Ok(())
     }
 
-    /// Stops the thread and waits for it, unless it is the thread that calls.
+    /// Ends the task. A checkpoint under way stays as far as it has come, for the next one to end.
     pub(crate) fn stop(&self) {
-        let thread = {
-            let mut state = self.state.lock();
-            state.stopping = true;
-            self.changed.notify_all();
-            state.thread.take()
-        };
-        if let Some(thread) = thread
-            && thread.thread().id() != std::thread::current().id()
-        {
-            // A panic of the thread has been printed by the runtime; there is nothing to add.
-            let _ = thread.join();
+        if let Some(worker) = self.worker.get() {
+            worker.stop();
         }
+    }
+
+    /// Tells who waits that a checkpoint has ended.
+    fn note_end(&self) {
+        *self.ended.lock() += 1;
+        self.changed.notify_all();
     }
 }
 
-/// How long the thread sleeps at most before it looks whether the database is still there.
-const NAP: Duration = Duration::from_millis(200);
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
 
-fn run(engine: &Weak<Engine>, interval: Duration) {
-    let mut since_last = Duration::ZERO;
-    loop {
-        let Some(engine) = engine.upgrade() else {
-            return;
+/// Takes checkpoints, step by step.
+struct Checkpoints {
+    engine: Weak<Engine>,
+    interval: Duration,
+    under_way: bool,
+}
+
+impl Task for Checkpoints {
+    fn step(&mut self, call: Call) -> Next {
+        let Some(engine) = self.engine.upgrade() else {
+            return Next::Never;
         };
         let checkpointer = &engine.checkpointer;
-        let due = {
-            let mut state = checkpointer.state.lock();
-            if !state.requested && !state.stopping {
-                let nap = NAP.min(interval);
-                checkpointer.changed.wait_for(&mut state, nap);
-                since_last += nap;
+        if !self.under_way {
+            let requested = checkpointer.requested.swap(false, Ordering::SeqCst);
+            if !requested && call == Call::Woken {
+                return Next::After(self.interval);
             }
-            if state.stopping {
-                return;
-            }
-            std::mem::take(&mut state.requested) || since_last >= interval
-        };
-        if due {
-            since_last = Duration::ZERO;
-            // A failure latches in the store and shows at the next commit or read that needs it.
-            let _ = engine.checkpoint();
-            let mut state = checkpointer.state.lock();
-            state.done += 1;
-            checkpointer.changed.notify_all();
+        }
+        // A failure latches in the store and shows at the next commit or read that needs it.
+        self.under_way = matches!(engine.checkpoint_step(), Ok(Progress::UnderWay));
+        if self.under_way {
+            return Next::Now;
+        }
+        checkpointer.note_end();
+        match checkpointer.requested.load(Ordering::SeqCst) {
+            true => Next::Now,
+            false => Next::After(self.interval),
         }
     }
 }
@@ -141,10 +158,27 @@ impl Engine {
         let durable = self.wal.durable_lsn();
         let meta = crate::recovery::meta(self);
         let report = self.store.checkpoint(durable, &meta)?;
+        self.release()?;
+        Ok(report)
+    }
+
+    /// Takes the next step of a checkpoint, beginning one if none is under way.
+    fn checkpoint_step(&self) -> Result<Progress> {
+        let progress = self.store.checkpoint_step(|| {
+            self.ensure_room()?;
+            Ok::<_, Error>((self.wal.durable_lsn(), crate::recovery::meta(self)))
+        })?;
+        if let Progress::Done(_) = progress {
+            self.release()?;
+        }
+        Ok(progress)
+    }
+
+    /// Lets go of the log that the storage file has taken over.
+    fn release(&self) -> Result<()> {
         self.wal
             .release(self.store.applied_lsn())
-            .map_err(log_failed)?;
-        Ok(report)
+            .map_err(log_failed)
     }
 
     /// Does not begin a checkpoint that may fill the disk: the storage file would take nothing more until it is opened

@@ -175,6 +175,8 @@ impl Engine {
         if !self.store.is_full() {
             return Ok(());
         }
+        // Records that nobody waits for are in nobody's group: unless they become durable, no checkpoint takes them.
+        self.wal.flush().map_err(|error| self.poison(&error))?;
         self.checkpointer.request();
         let (store, checkpointer) = (&self.store, &self.checkpointer);
         let waited = checkpointer.wait_until(|| !store.is_full() || checkpointer.is_starved());

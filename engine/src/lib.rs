@@ -158,6 +158,28 @@ pub use tailwater_wal::{Background, SealedReads, Settings as WalSettings, SyncMo
 /// ```
 pub mod vfs {
     pub use tailwater_wal::vfs::{
-        LockOutcome, Mapping, MemoryVfs, OpenMode, OsVfs, Pending, Vfs, VfsFile, VfsLock,
+        Fate, LockOutcome, Mapping, MemoryVfs, OpenMode, OsVfs, Pending, SyncFailure, Vfs, VfsFile,
+        VfsLock,
     };
+}
+
+/// Who runs the work nobody waits for: threads, or a scheduler that a test steps. [`Builder::spawn`] takes it.
+///
+/// ```
+/// use tailwater::spawn::{Next, Spawn, Threads};
+///
+/// /// Counts to ten without holding anybody up.
+/// struct Ten(u32);
+/// impl tailwater::spawn::Task for Ten {
+///     fn step(&mut self, _: tailwater::spawn::Call) -> Next {
+///         self.0 += 1;
+///         if self.0 < 10 { Next::Now } else { Next::Never }
+///     }
+/// }
+/// let worker = Threads.spawn("ten", Next::Now, Box::new(Ten(0))).unwrap();
+/// worker.stop();
+/// assert!(!worker.assist()); // it had a thread of its own
+/// ```
+pub mod spawn {
+    pub use tailwater_wal::spawn::{Call, Next, Spawn, Stepped, Task, Threads, Worker};
 }

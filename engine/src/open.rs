@@ -174,10 +174,10 @@ impl Builder {
             counters,
         }));
         publisher.attach(&engine);
-        if self.background {
+        if let Some(spawn) = self.background.spawn() {
             engine
                 .checkpointer
-                .start(&engine)
+                .start(&engine, spawn)
                 .map_err(|error| io(path, error))?;
         }
         Ok(Database::from_engine(engine))

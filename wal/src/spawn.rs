@@ -13,6 +13,24 @@ use std::time::Duration;
 use crate::sync::{Condvar, Mutex};
 
 /// When a task wants its next step.
+///
+/// ```
+/// use std::time::Duration;
+/// use tailwater_wal::spawn::{Call, Next, Spawn, Stepped, Task};
+///
+/// struct Idle;
+/// impl Task for Idle {
+///     fn step(&mut self, _: Call) -> Next {
+///         Next::WhenWoken
+///     }
+/// }
+/// let scheduler = Stepped::default();
+/// let worker = scheduler.spawn("idle", Next::After(Duration::from_secs(60)), Box::new(Idle)).unwrap();
+/// assert!(scheduler.run(0)); // a minute passes as soon as the scheduler says so
+/// assert!(!scheduler.run(0)); // now it waits to be woken
+/// worker.wake();
+/// assert!(scheduler.run(0));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// At once: there is more to do.
@@ -26,6 +44,21 @@ pub enum Next {
 }
 
 /// Why a task is called.
+///
+/// ```
+/// use tailwater_wal::spawn::{Call, Next, Task};
+///
+/// struct Alarm { rung: bool }
+/// impl Task for Alarm {
+///     fn step(&mut self, call: Call) -> Next {
+///         self.rung |= call == Call::Elapsed;
+///         if self.rung { Next::Never } else { Next::After(std::time::Duration::from_secs(1)) }
+///     }
+/// }
+/// let mut alarm = Alarm { rung: false };
+/// assert_ne!(alarm.step(Call::Woken), Next::Never); // too early
+/// assert_eq!(alarm.step(Call::Elapsed), Next::Never);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     /// Someone woke it, or it asked for a step at once.
@@ -35,34 +68,157 @@ pub enum Call {
 }
 
 /// A piece of background work.
+///
+/// ```
+/// use tailwater_wal::spawn::{Call, Next, Task};
+///
+/// /// Adds up numbers, a thousand at a time.
+/// struct Sum { numbers: Vec<u64>, sum: u64 }
+/// impl Task for Sum {
+///     fn step(&mut self, _: Call) -> Next {
+///         let rest = self.numbers.len().saturating_sub(1_000);
+///         self.sum += self.numbers.drain(rest..).sum::<u64>();
+///         if rest > 0 { Next::Now } else { Next::Never }
+///     }
+/// }
+/// let mut task = Sum { numbers: (1..=1_500).collect(), sum: 0 };
+/// assert_eq!((task.step(Call::Woken), task.step(Call::Woken)), (Next::Now, Next::Never));
+/// assert_eq!(task.sum, 1_500 * 1_501 / 2);
+/// ```
 pub trait Task: Send {
     /// Does a bounded part of it.
+    ///
+    /// ```
+    /// use tailwater_wal::spawn::{Call, Next, Task};
+    ///
+    /// struct Once;
+    /// impl Task for Once {
+    ///     fn step(&mut self, _: Call) -> Next {
+    ///         Next::Never
+    ///     }
+    /// }
+    /// assert_eq!(Once.step(Call::Woken), Next::Never);
+    /// ```
     fn step(&mut self, call: Call) -> Next;
 }
 
 /// Runs tasks.
+///
+/// ```
+/// use tailwater_wal::spawn::{Spawn, Stepped, Threads};
+///
+/// let in_production: &dyn Spawn = &Threads;
+/// let in_a_test: &dyn Spawn = &Stepped::default();
+/// assert_ne!(format!("{in_production:?}"), format!("{in_a_test:?}"));
+/// ```
 pub trait Spawn: Send + Sync + fmt::Debug {
     /// Takes a task over, which wants its first step when `first` says.
     ///
     /// # Errors
     /// When the system has no thread for it.
+    ///
+    /// ```
+    /// use tailwater_wal::spawn::{Call, Next, Spawn, Stepped, Task};
+    ///
+    /// struct Once;
+    /// impl Task for Once {
+    ///     fn step(&mut self, _: Call) -> Next {
+    ///         Next::WhenWoken
+    ///     }
+    /// }
+    /// let scheduler = Stepped::default();
+    /// scheduler.spawn("once", Next::Now, Box::new(Once)).unwrap();
+    /// assert_eq!(scheduler.runnable(), 1);
+    /// ```
     fn spawn(&self, name: &str, first: Next, task: Box<dyn Task>) -> io::Result<Arc<dyn Worker>>;
 }
 
 /// What runs one task.
+///
+/// ```
+/// use tailwater_wal::spawn::{Call, Next, Spawn, Stepped, Task};
+///
+/// struct Once;
+/// impl Task for Once {
+///     fn step(&mut self, _: Call) -> Next {
+///         Next::WhenWoken
+///     }
+/// }
+/// let worker = Stepped::default().spawn("once", Next::WhenWoken, Box::new(Once)).unwrap();
+/// assert!(!worker.assist()); // it waits
+/// worker.wake();
+/// assert!(worker.assist());
+/// ```
 pub trait Worker: Send + Sync + fmt::Debug {
     /// Asks for a step soon.
+    ///
+    /// ```
+    /// use tailwater_wal::spawn::{Call, Next, Spawn, Stepped, Task};
+    ///
+    /// struct Once;
+    /// impl Task for Once {
+    ///     fn step(&mut self, _: Call) -> Next {
+    ///         Next::WhenWoken
+    ///     }
+    /// }
+    /// let scheduler = Stepped::default();
+    /// let worker = scheduler.spawn("once", Next::WhenWoken, Box::new(Once)).unwrap();
+    /// worker.wake();
+    /// assert!(scheduler.run(0));
+    /// ```
     fn wake(&self);
 
     /// Takes a step on the calling thread, if this worker has no thread of its own, and says whether it did. Whoever
     /// waits for what the task brings about calls this first.
+    ///
+    /// ```
+    /// use tailwater_wal::spawn::{Call, Next, Spawn, Stepped, Task};
+    ///
+    /// struct Once;
+    /// impl Task for Once {
+    ///     fn step(&mut self, _: Call) -> Next {
+    ///         Next::WhenWoken
+    ///     }
+    /// }
+    /// let worker = Stepped::default().spawn("once", Next::Now, Box::new(Once)).unwrap();
+    /// assert!(worker.assist()); // nobody else would
+    /// ```
     fn assist(&self) -> bool;
 
     /// Ends it: when this returns no step is under way and none will be. Called from within a step it does not wait.
+    ///
+    /// ```
+    /// use tailwater_wal::spawn::{Call, Next, Spawn, Stepped, Task};
+    ///
+    /// struct Once;
+    /// impl Task for Once {
+    ///     fn step(&mut self, _: Call) -> Next {
+    ///         Next::WhenWoken
+    ///     }
+    /// }
+    /// let scheduler = Stepped::default();
+    /// let worker = scheduler.spawn("once", Next::Now, Box::new(Once)).unwrap();
+    /// worker.stop();
+    /// assert!(!scheduler.run(0));
+    /// ```
     fn stop(&self);
 }
 
 /// Runs every task on a thread of its own.
+///
+/// ```
+/// use tailwater_wal::spawn::{Call, Next, Spawn, Threads, Task};
+///
+/// struct Once;
+/// impl Task for Once {
+///     fn step(&mut self, _: Call) -> Next {
+///         Next::WhenWoken
+///     }
+/// }
+/// let worker = Threads.spawn("once", Next::Now, Box::new(Once)).unwrap();
+/// worker.stop(); // its thread is gone
+/// assert!(!worker.assist());
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Threads;
 
@@ -184,6 +340,21 @@ pub struct Stepped {
 impl Stepped {
     /// Takes one step of the task that `choice` points at among those that could take one, counted around; a wait for
     /// time is over whenever it is chosen. Says whether there was one.
+    ///
+    /// ```
+    /// use tailwater_wal::spawn::{Call, Next, Spawn, Stepped, Task};
+    ///
+    /// struct Once;
+    /// impl Task for Once {
+    ///     fn step(&mut self, _: Call) -> Next {
+    ///         Next::WhenWoken
+    ///     }
+    /// }
+    /// let scheduler = Stepped::default();
+    /// assert!(!scheduler.run(0)); // nothing to do
+    /// scheduler.spawn("once", Next::Now, Box::new(Once)).unwrap();
+    /// assert!(scheduler.run(12_345));
+    /// ```
     pub fn run(&self, choice: usize) -> bool {
         let workers: Vec<_> = {
             let mut workers = self.workers.lock();
@@ -204,6 +375,22 @@ impl Stepped {
     }
 
     /// How many tasks could take a step.
+    ///
+    /// ```
+    /// use tailwater_wal::spawn::{Call, Next, Spawn, Stepped, Task};
+    ///
+    /// struct Once;
+    /// impl Task for Once {
+    ///     fn step(&mut self, _: Call) -> Next {
+    ///         Next::WhenWoken
+    ///     }
+    /// }
+    /// let scheduler = Stepped::default();
+    /// scheduler.spawn("once", Next::Now, Box::new(Once)).unwrap();
+    /// assert_eq!(scheduler.runnable(), 1);
+    /// scheduler.run(0);
+    /// assert_eq!(scheduler.runnable(), 0); // it waits to be woken
+    /// ```
     #[must_use]
     pub fn runnable(&self) -> usize {
         let workers = self.workers.lock();

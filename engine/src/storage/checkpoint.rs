@@ -23,6 +23,11 @@ use super::history::History;
 use super::scan::{Layer, MemCursor, Merge};
 use super::store::Store;
 
+/// What one step writes at most, about: bytes of rows, and rows. Small, so that a step is soon over; large beside what it
+/// costs to find the place again.
+const STEP_BYTES: u64 = 1 << 20;
+const STEP_ROWS: u64 = 16 << 10;
+
 /// What a checkpoint did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -42,11 +47,20 @@ pub(crate) struct CheckpointReport {
     pub(crate) storages_dropped: u64,
 }
 
+/// How far a step of a checkpoint has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// There is more to write.
+    UnderWay,
+    /// It is in the file.
+    Done(CheckpointReport),
+}
+
 impl Store {
     /// Writes generations that lie wholly at or before `durable` (and the visible LSN) to the storage file, with
     /// `meta`, which replaces values of the same names and keeps the others. The generation being written to
     /// is frozen first; where its last commit is not durable yet, it is `pending` and the next call writes it.
-    /// Waits for another checkpoint under way; holds nobody else up. Does nothing if there is nothing new.
+    /// Ends another checkpoint under way first; holds nobody else up. Does nothing if there is nothing new.
     ///
     /// # Errors
     /// I/O or damage: the layers stay as they were and nothing is lost. The file is opened anew then, which whoever is
@@ -57,6 +71,42 @@ impl Store {
         durable: Lsn,
         meta: &[(&str, Vec<u8>)],
     ) -> Result<CheckpointReport> {
+        let mut under_way = self.checkpointing.lock();
+        while under_way.is_some() {
+            self.step(&mut under_way)?;
+        }
+        self.begin(&mut under_way, durable, meta)?;
+        loop {
+            if let Progress::Done(report) = self.step(&mut under_way)? {
+                return Ok(report);
+            }
+        }
+    }
+
+    /// Takes the next step of a checkpoint: a bounded number of rows, or its end. If none is under way it begins one as
+    /// [`checkpoint`](Self::checkpoint) does, asking `begin` for what is durable and the `meta`.
+    ///
+    /// # Errors
+    /// As [`checkpoint`](Self::checkpoint); none is under way then.
+    pub(crate) fn checkpoint_step<E: From<StorageError>>(
+        &self,
+        begin: impl FnOnce() -> std::result::Result<(Lsn, Vec<(&'static str, Vec<u8>)>), E>,
+    ) -> std::result::Result<Progress, E> {
+        let mut under_way = self.checkpointing.lock();
+        if under_way.is_none() {
+            let (durable, meta) = begin()?;
+            self.begin(&mut under_way, durable, &meta)?;
+        }
+        Ok(self.step(&mut under_way)?)
+    }
+
+    /// Freezes what is to be written and begins the file's transaction; leaves `None` if there is nothing new.
+    fn begin(
+        &self,
+        under_way: &mut Option<Checkpoint>,
+        durable: Lsn,
+        meta: &[(&str, Vec<u8>)],
+    ) -> Result<()> {
         let File::Writer(writer) = &self.file else {
             return Err(StorageError::ReadOnly);
         };
@@ -66,7 +116,6 @@ impl Store {
         {
             return Err(StorageError::ReservedName((*name).to_owned()));
         }
-        let _one_at_a_time = self.checkpointing.lock();
         if self.is_broken.load(Ordering::Acquire) {
             self.reopen(writer)?;
         }
@@ -82,7 +131,7 @@ impl Store {
         let applied = ready
             .first()
             .map_or(before, |generation| generation.last().max(before));
-        let mut report = CheckpointReport {
+        let report = CheckpointReport {
             applied,
             pending: pending.first().map(|generation| generation.last()),
             ..CheckpointReport::default()
@@ -93,30 +142,78 @@ impl Store {
             due.map(|(id, _)| *id).collect()
         };
         let known = |(name, value): &(&str, Vec<u8>)| root.base.meta(name) == Some(value);
-        if applied == before && gone.is_empty() && meta.iter().all(known) {
-            return Ok(report);
-        }
-        let drain = Drain {
-            ready: &ready,
-            applied,
-            gone: &gone,
+        let is_new = applied != before || !gone.is_empty() || !meta.iter().all(known);
+        let transaction = match is_new {
+            true => Some(self.attempt(|| writer.with(|handle| begin_write(&handle.database)))?),
+            false => None,
         };
-        let committed = writer.with(|handle| {
-            commit(&handle.database, |transaction| {
-                drain.write(transaction, &mut report)?;
-                write_meta(transaction, applied, meta)
-            })
+        let drain = Drain::new(ready, applied, gone);
+        let meta = meta
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()));
+        *under_way = Some(Checkpoint {
+            transaction,
+            drain,
+            meta: meta.collect(),
+            pending,
+            report,
         });
-        if let Err(error) = committed {
+        Ok(())
+    }
+
+    /// Takes a step of the checkpoint under way. After a failure of the file it is opened anew.
+    fn step(&self, under_way: &mut Option<Checkpoint>) -> Result<Progress> {
+        let File::Writer(writer) = &self.file else {
+            return Err(StorageError::ReadOnly);
+        };
+        let stepped = self.try_step(under_way);
+        if self.is_broken.load(Ordering::Acquire) {
+            // If it does not work now, the next checkpoint tries again.
+            let _ = self.reopen(writer);
+        }
+        stepped
+    }
+
+    fn try_step(&self, under_way: &mut Option<Checkpoint>) -> Result<Progress> {
+        let Some(mut checkpoint) = under_way.take() else {
+            return Ok(Progress::Done(CheckpointReport::default()));
+        };
+        let Some(transaction) = &checkpoint.transaction else {
+            return Ok(Progress::Done(checkpoint.report));
+        };
+        let (drain, report) = (&mut checkpoint.drain, &mut checkpoint.report);
+        let drained = self.attempt(|| guarded(|| drain.step(transaction, report)))?;
+        if !drained {
+            *under_way = Some(checkpoint);
+            return Ok(Progress::UnderWay);
+        }
+        let Checkpoint {
+            transaction,
+            drain,
+            meta,
+            pending,
+            report,
+        } = checkpoint;
+        if let Some(transaction) = transaction {
+            self.attempt(|| {
+                guarded(|| {
+                    write_meta(&transaction, drain.applied, &meta)?;
+                    Ok::<_, redb::Error>(transaction.commit()?)
+                })
+            })?;
+        }
+        self.publish(&drain, pending)?;
+        Ok(Progress::Done(report))
+    }
+
+    /// Does something with the file, noting a failure after which it is of no use.
+    fn attempt<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        work().map_err(|error| {
             if error.breaks_file() {
                 self.is_broken.store(true, Ordering::Release);
-                // If it does not work now, the next checkpoint tries again.
-                let _ = self.reopen(writer);
             }
-            return Err(in_file(error, &self.path));
-        }
-        self.publish(applied, &ready, pending, &gone)?;
-        Ok(report)
+            in_file(error, &self.path)
+        })
     }
 
     /// Reads and writes through a new handle of the file, since the old one is of no use after an error.
@@ -168,15 +265,15 @@ impl Store {
     }
 
     /// Puts what the file now holds in the place of the generations it came from.
-    fn publish(
-        &self,
-        applied: Lsn,
-        ready: &[Arc<Generation>],
-        pending: Vec<Arc<Generation>>,
-        gone: &BTreeSet<StorageId>,
-    ) -> Result<()> {
+    fn publish(&self, drain: &Drain, pending: Vec<Arc<Generation>>) -> Result<()> {
+        let Drain {
+            ready,
+            applied,
+            gone,
+            ..
+        } = drain;
         let base = Arc::new(self.file.base()?);
-        assert_eq!(base.applied(), applied, "the file holds what was written");
+        assert_eq!(base.applied(), *applied, "the file holds what was written");
         let mut history = History::clone(&self.root().history);
         for generation in ready.iter().rev() {
             history = history.with(generation, self.settings.history_bytes_max);
@@ -196,59 +293,106 @@ impl Store {
     }
 }
 
-/// Runs one redb transaction, durable, with all that opening after a crash needs.
-fn commit(
-    database: &Database,
-    write: impl FnOnce(&WriteTransaction) -> std::result::Result<(), redb::Error>,
-) -> Result<()> {
+/// A checkpoint under way.
+pub(super) struct Checkpoint {
+    /// Not there when there is nothing to write.
+    transaction: Option<WriteTransaction>,
+    drain: Drain,
+    meta: Vec<(String, Vec<u8>)>,
+    pending: Vec<Arc<Generation>>,
+    report: CheckpointReport,
+}
+
+/// Begins a redb transaction that will be durable, with all that opening after a crash needs.
+fn begin_write(database: &Database) -> Result<WriteTransaction> {
     guarded(|| {
         let mut transaction = database.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         transaction.set_quick_repair(true);
-        write(&transaction)?;
-        transaction.commit()?;
-        Ok::<_, redb::Error>(())
+        Ok::<_, redb::Error>(transaction)
     })
 }
 
 /// Makes the first checkpoint of a new file: nothing, in our format.
 pub(super) fn format(database: &Database) -> Result<()> {
-    commit(database, |transaction| {
-        write_meta(transaction, Lsn::ZERO, &[])
+    let transaction = begin_write(database)?;
+    guarded(|| {
+        write_meta(&transaction, Lsn::ZERO, &[])?;
+        Ok::<_, redb::Error>(transaction.commit()?)
     })
 }
 
 /// Whole generations on their way to the file.
-struct Drain<'a> {
+struct Drain {
     /// Newest first.
-    ready: &'a [Arc<Generation>],
+    ready: Vec<Arc<Generation>>,
     /// The last commit in them.
     applied: Lsn,
-    gone: &'a BTreeSet<StorageId>,
+    /// Storages that are no more.
+    gone: BTreeSet<StorageId>,
+    /// Storages of `gone` whose tables are still there.
+    to_drop: Vec<StorageId>,
+    /// Storages that are not written yet, the next one last.
+    to_write: Vec<StorageId>,
+    /// The rows of the one that is half written, with the row to go on with.
+    half: Option<(Rows, Row)>,
 }
 
-impl Drain<'_> {
-    fn write(
-        &self,
-        transaction: &WriteTransaction,
-        report: &mut CheckpointReport,
-    ) -> std::result::Result<(), redb::Error> {
-        for id in self.gone {
-            if transaction.delete_table(definition(&table_name(*id)))? {
-                report.storages_dropped += 1;
-            }
-        }
-        let ids: BTreeSet<StorageId> = self
-            .ready
+impl Drain {
+    fn new(ready: Vec<Arc<Generation>>, applied: Lsn, gone: BTreeSet<StorageId>) -> Self {
+        let ids: BTreeSet<StorageId> = ready
             .iter()
             .flat_map(|generation| generation.tables())
             .map(|(id, _)| id)
-            .filter(|id| !self.gone.contains(id))
+            .filter(|id| !gone.contains(id))
             .collect();
-        for id in ids {
-            self.write_storage(transaction, id, report)?;
+        Self {
+            to_drop: gone.iter().copied().collect(),
+            to_write: ids.into_iter().rev().collect(),
+            ready,
+            applied,
+            gone,
+            half: None,
         }
-        Ok(())
+    }
+
+    /// Writes some rows; says whether those were the last.
+    fn step(
+        &mut self,
+        transaction: &WriteTransaction,
+        report: &mut CheckpointReport,
+    ) -> std::result::Result<bool, redb::Error> {
+        if let Some(id) = self.to_drop.pop() {
+            if transaction.delete_table(definition(&table_name(id)))? {
+                report.storages_dropped += 1;
+            }
+            return Ok(false);
+        }
+        let bytes_max = report.bytes_written + STEP_BYTES;
+        let rows_max = report.rows_written + report.rows_deleted + STEP_ROWS;
+        let is_enough = |report: &CheckpointReport| {
+            report.bytes_written >= bytes_max
+                || report.rows_written + report.rows_deleted >= rows_max
+        };
+        loop {
+            if is_enough(report) {
+                return Ok(false);
+            }
+            let half = match self.half.take() {
+                Some(half) => half,
+                None => {
+                    let Some(id) = self.to_write.pop() else {
+                        return Ok(true);
+                    };
+                    let mut rows = self.rows(id);
+                    match rows.next()? {
+                        Some(row) => (rows, row),
+                        None => continue,
+                    }
+                }
+            };
+            self.half = write_rows(transaction, half, report, is_enough)?;
+        }
     }
 
     fn rows(&self, id: StorageId) -> Rows {
@@ -266,44 +410,47 @@ impl Drain<'_> {
             row: Vec::new(),
         }
     }
+}
 
-    fn write_storage(
-        &self,
-        transaction: &WriteTransaction,
-        id: StorageId,
-        report: &mut CheckpointReport,
-    ) -> std::result::Result<(), redb::Error> {
-        let mut rows = self.rows(id);
-        let Some(mut key) = rows.next()? else {
-            return Ok(());
+/// Writes rows of one storage, from `row` on, until it is enough; returns what is left.
+fn write_rows(
+    transaction: &WriteTransaction,
+    (mut rows, mut row): (Rows, Row),
+    report: &mut CheckpointReport,
+    is_enough: impl Fn(&CheckpointReport) -> bool,
+) -> std::result::Result<Option<(Rows, Row)>, redb::Error> {
+    let name = table_name(rows.id);
+    let mut table = transaction.open_table(definition(&name))?;
+    let last = table.last()?.map(|(key, _)| Key::from(key.value()));
+    // Among the keys the file has: one by one.
+    while last.as_ref().is_some_and(|last| row.0 <= *last) {
+        if is_enough(report) {
+            return Ok(Some((rows, row)));
+        }
+        match rows.encode(&row, report) {
+            Some(value) => drop(table.insert(&*row.0, value)?),
+            None => drop(table.remove(&*row.0)?),
+        }
+        let Some(next) = rows.next()? else {
+            return Ok(None);
         };
-        let name = table_name(id);
-        let mut table = transaction.open_table(definition(&name))?;
-        let last = table.last()?.map(|(key, _)| Key::from(key.value()));
-        // Among the keys the file has: one by one.
-        while last.as_ref().is_some_and(|last| key.0 <= *last) {
-            match rows.encode(&key, report) {
-                Some(row) => drop(table.insert(&*key.0, row)?),
-                None => drop(table.remove(&*key.0)?),
-            }
-            let Some(next) = rows.next()? else {
-                return Ok(());
-            };
-            key = next;
+        row = next;
+    }
+    // Beyond them: appended in runs, several times faster.
+    let mut end = table.upper_bound_mut(Bound::<&[u8]>::Unbounded)?;
+    loop {
+        if is_enough(report) {
+            end.close()?;
+            return Ok(Some((rows, row)));
         }
-        // Beyond them: appended in runs, several times faster.
-        let mut end = table.upper_bound_mut(Bound::<&[u8]>::Unbounded)?;
-        loop {
-            if let Some(row) = rows.encode(&key, report) {
-                end.insert_before(&*key.0, row)?;
-            }
-            let Some(next) = rows.next()? else {
-                break;
-            };
-            key = next;
+        if let Some(value) = rows.encode(&row, report) {
+            end.insert_before(&*row.0, value)?;
         }
-        end.close()?;
-        Ok(())
+        let Some(next) = rows.next()? else {
+            end.close()?;
+            return Ok(None);
+        };
+        row = next;
     }
 }
 
@@ -341,7 +488,7 @@ impl Rows {
 fn write_meta(
     transaction: &WriteTransaction,
     applied: Lsn,
-    meta: &[(&str, Vec<u8>)],
+    meta: &[(String, Vec<u8>)],
 ) -> std::result::Result<(), redb::Error> {
     let mut table = transaction.open_table(meta_definition())?;
     table.insert(META_FORMAT.as_bytes(), &FORMAT.to_le_bytes()[..])?;

@@ -23,7 +23,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use checkpoint::CheckpointReport;
+pub(crate) use checkpoint::{CheckpointReport, Progress};
 pub(crate) use error::StorageError;
 pub(crate) use scan::Scan;
 pub use scrub::ScrubReport;

@@ -14,6 +14,7 @@ use tailwater_proto::{Key, Lsn, StorageId};
 use tailwater_wal::vfs::{OpenMode, Vfs};
 
 use super::apply::Apply;
+use super::checkpoint::Checkpoint;
 use super::error::{Result, StorageError};
 use super::file::{File, Reader, Writer, create, in_file, io};
 use super::generation::{Generation, Root};
@@ -85,8 +86,8 @@ pub(crate) struct Store {
     pub(super) live: Arc<Live>,
     /// Held while a commit is merged, and for the moment of a freeze.
     pub(super) gate: Mutex<()>,
-    /// Held by the one checkpoint at a time.
-    pub(super) checkpointing: Mutex<()>,
+    /// The checkpoint under way: one at a time.
+    pub(super) checkpointing: Mutex<Option<Checkpoint>>,
     /// Storages to be removed, with the commit that dropped them.
     pub(super) dropped: Mutex<BTreeMap<StorageId, Lsn>>,
     pub(super) gauge: Arc<AtomicIsize>,

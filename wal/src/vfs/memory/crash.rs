@@ -104,6 +104,12 @@ pub enum SyncFailure {
 
 impl SyncFailure {
     /// All of them.
+    ///
+    /// ```
+    /// use tailwater_wal::vfs::SyncFailure;
+    ///
+    /// assert!(SyncFailure::ALL.contains(&SyncFailure::Clean));
+    /// ```
     pub const ALL: [Self; 3] = [Self::Clean, Self::Reverted, Self::Transient];
 }
 
