@@ -71,8 +71,12 @@ fn a_log_is_dumped_beside_its_writer_and_torn_anywhere() {
         let values = tailwater::params![id as i64, text];
         writer.exec("INSERT INTO t VALUES (?, ?)", values).unwrap();
     }
+    let long = tailwater::params![99, "long".repeat(200_000)];
+    writer.exec("INSERT INTO t VALUES (?, ?)", long).unwrap();
     let seen = dump(&db);
-    assert_eq!(seen.matches("\"kind\":\"record\"").count(), 21, "{seen}");
+    let count = |kind: &str| seen.matches(&format!("\"kind\":\"{kind}\"")).count();
+    let kinds = ["record", "begin", "chunk", "commit"].map(count);
+    assert_eq!(kinds, [21, 1, 2, 1], "{seen}");
     drop(writer);
     let whole = dump(&db);
     let path = segments(&db).remove(0);

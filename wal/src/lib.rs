@@ -18,6 +18,7 @@ pub use log::dump::{
 };
 pub use log::format::{Epoch, FrameKind};
 pub use log::group::Ticket;
+pub use log::parts::LargeRecord;
 pub use log::reader::Reader;
 pub use log::recover::{OnRecord, RecoveryReport, TailCut};
 pub use log::wal::Wal;

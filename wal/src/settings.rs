@@ -110,6 +110,9 @@ pub struct Settings {
     pub spare_segments: usize,
     /// Bytes that may wait in the buffer before an append writes them out itself. Default 8 MiB.
     pub group_bytes_max: usize,
+    /// A longer payload is written in parts of so many bytes, each with a checksum of its own, for one of 32 bits is weak
+    /// over megabytes, and so that the log holds no second copy of it. At least 4 KiB. Default 256 KiB.
+    pub chunk_bytes: usize,
     /// Quiet time after which a NOOP confirms the newest records. Default 1 s.
     pub confirm_after: Duration,
     /// Name of the payloads' encoding, written into each frame; frames with a higher one are refused.
@@ -149,6 +152,7 @@ impl Default for Settings {
             retain_age: Duration::from_secs(24 * 60 * 60),
             spare_segments: 1,
             group_bytes_max: 8 << 20,
+            chunk_bytes: 256 << 10,
             confirm_after: Duration::from_secs(1),
             payload_codec: 1,
             seed: None,

@@ -51,6 +51,7 @@ fn written(rng: &mut Rng, seed: u64) -> MemoryVfs {
             _ => SyncMode::Commit,
         },
         group_bytes_max: 1 << (8 + rng.below(8)),
+        chunk_bytes: 4096 << rng.below(4),
         retain_age: match rng.below(2) {
             0 => Duration::ZERO,
             _ => Duration::MAX,
@@ -180,6 +181,9 @@ fn a_reader_written_from_the_format_page_prints_the_same_dump() {
         "header",
         "record",
         "noop",
+        "begin",
+        "chunk",
+        "commit",
         "clean",
         "torn_header",
         "torn_payload",

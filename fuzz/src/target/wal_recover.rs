@@ -55,6 +55,7 @@ pub fn run(input: &[u8]) {
 fn settings() -> Settings {
     Settings {
         segment_bytes: SEGMENT_BYTES,
+        chunk_bytes: BLOCK,
         seed: Some(1),
         background: Background::Caller,
         ..Settings::default()
@@ -210,7 +211,7 @@ fn damaged(choices: &mut Choices<'_>) {
     }
     file.sync_data().expect("memory takes it");
     let must_be_seen = change != 0
-        && frame.kind == FrameKind::Record
+        && frame.kind != FrameKind::Noop
         && confirmed.is_some_and(|confirmed| {
             frame.lsn <= confirmed && confirming_frame_stands(&frames, frame)
         });
@@ -252,7 +253,7 @@ fn write_log(vfs: &MemoryVfs, choices: &mut Choices<'_>) -> Records {
     for _ in 0..choices.below(8) {
         for _ in 0..=choices.below(4) {
             let lsn = Lsn(records.len() as u64 + 1);
-            let payload = choices.bytes(255).repeat(1 + choices.below(8));
+            let payload = choices.bytes(255).repeat(1 + choices.below(40));
             wal.append(lsn, payload.as_slice().into())
                 .expect("memory takes it");
             records.push((lsn, payload));

@@ -14,6 +14,8 @@ pub(crate) const FRAMES_AT: u64 = BLOCK_BYTES as u64;
 pub(crate) const FRAME_BYTES: usize = 32;
 /// The longest payload of one frame.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 1 << 30;
+/// Bytes before a part of a record in its frame's payload: where in the record it begins.
+pub(crate) const PART_BYTES: usize = 8;
 
 const MAGIC: [u8; 8] = *b"TWLOG\r\n\x1a";
 const FORMAT_VERSION: u32 = 1;
@@ -163,11 +165,11 @@ pub enum FrameKind {
     Record = 1,
     /// No record: says again what is durable.
     Noop = 2,
-    /// Reserved: the first part of a record in parts.
+    /// The first part of a record in parts.
     Begin = 3,
-    /// Reserved: a middle part.
+    /// A middle part.
     Chunk = 4,
-    /// Reserved: the last part, which makes the record count.
+    /// The last part, which makes the record count.
     Commit = 5,
 }
 
@@ -201,14 +203,28 @@ impl FrameHeader {
     pub(crate) fn encode(&self, payload: &[u8], out: &mut Vec<u8>) {
         let start = out.len();
         out.reserve(frame_len(payload.len()));
+        self.encode_head(out);
+        out.extend_from_slice(payload);
+        out.resize(start + frame_len(payload.len()), 0);
+    }
+
+    /// As [`encode`](Self::encode), for a part of a record that begins at byte `at` of it.
+    pub(crate) fn encode_part(&self, at: u64, part: &[u8], out: &mut Vec<u8>) {
+        let end = out.len() + frame_len(PART_BYTES + part.len());
+        out.reserve(frame_len(PART_BYTES + part.len()));
+        self.encode_head(out);
+        out.extend_from_slice(&at.to_le_bytes());
+        out.extend_from_slice(part);
+        out.resize(end, 0);
+    }
+
+    fn encode_head(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.len.to_le_bytes());
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&self.payload_crc.to_le_bytes());
         out.extend_from_slice(&[self.kind as u8, self.codec, 0, 0]);
         out.extend_from_slice(&self.lsn.0.to_le_bytes());
         out.extend_from_slice(&self.durable_lsn.0.to_le_bytes());
-        out.extend_from_slice(payload);
-        out.resize(start + frame_len(payload.len()), 0);
     }
 
     /// Reads a frame header written into a segment with this seed; `None` when it is not one.
@@ -229,6 +245,20 @@ impl FrameHeader {
             durable_lsn: Lsn(u64_at(bytes, 24)),
         })
     }
+}
+
+/// Where in its record a part begins, and the part; `None` if the payload is too short for one.
+pub(crate) fn split_part(payload: &[u8]) -> Option<(u64, &[u8])> {
+    let (at, part) = payload.split_first_chunk()?;
+    Some((u64::from_le_bytes(*at), part))
+}
+
+/// The checksum of a part's payload.
+pub(crate) fn part_crc(at: u64, part: &[u8]) -> u32 {
+    let mut hasher = Hasher::new();
+    hasher.update(&at.to_le_bytes());
+    hasher.update(part);
+    hasher.finalize()
 }
 
 /// Bytes that a frame with a payload of `len` takes: a multiple of 8.

@@ -49,7 +49,7 @@ impl Output {
         intent: Intent,
     ) -> Result<(), Arc<Failure>> {
         let durable = log.durable_lsn();
-        if intent == Intent::Confirm && self.has_room_for_noop(log, batch) {
+        if intent == Intent::Confirm && !batch.is_open && self.has_room_for_noop(log, batch) {
             let noop = FrameHeader {
                 len: 0,
                 payload_crc: crate::checksum(&[]),
@@ -63,18 +63,16 @@ impl Output {
         if !batch.bytes.is_empty() {
             self.write_frames(log, batch)?;
         }
-        let sync = intent != Intent::AsSet || log.settings.sync == SyncMode::Commit;
+        // Parts of a record that is not whole are nothing anyone waits for.
+        let is_due = log.settings.sync == SyncMode::Commit && batch.completes;
+        let sync = intent != Intent::AsSet || is_due;
         if sync {
             self.sync()?;
         }
         if !batch.bytes.is_empty() {
             let end = self.offset + batch.bytes.len() as u64;
-            if batch.has_records {
-                self.active
-                    .publish(batch.first, batch.last, self.offset, end);
-            } else {
-                self.active.publish_end(end);
-            }
+            self.active
+                .publish(batch.begins, batch.touches, self.offset, end);
             self.offset = end;
             log.room.store(self.bytes_left(), Ordering::Release);
         }

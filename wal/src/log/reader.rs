@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tailwater_proto::Lsn;
 
+use super::assembly::{Assembly, Wanted};
 use super::format::{BLOCK_BYTES, FRAME_BYTES, FRAMES_AT, FrameHeader, FrameKind, frame_len};
 use super::segment::Segment;
 use super::writer::{Intent, Log};
@@ -26,6 +27,8 @@ pub struct Reader {
     /// A copy of the segment's bytes from `window_at` on.
     window: Vec<u8>,
     window_at: u64,
+    /// The record to deliver, as far as its parts have been read.
+    open: Option<Assembly>,
 }
 
 #[derive(Debug)]
@@ -43,6 +46,7 @@ impl Reader {
             place: None,
             window: Vec::new(),
             window_at: 0,
+            open: None,
         };
         let oldest = reader.log.first_retained_lsn();
         if next < oldest {
@@ -86,8 +90,11 @@ impl Reader {
             };
             let (offset, end) = (place.offset, place.segment.end());
             if offset >= end {
-                // The record is readable, so it is in a later segment.
-                self.place = None;
+                // The record is readable, so it is in a later segment, or goes on in the next one.
+                self.place = match &self.open {
+                    Some(_) => Some(self.find_next(place.segment.header.segment_no)?),
+                    None => None,
+                };
                 continue;
             }
             if let Some(found) = self.read_frame(offset, end)? {
@@ -123,7 +130,25 @@ impl Reader {
         }))
     }
 
-    /// Steps over the frame at `offset`; returns it when it is the one wanted.
+    /// The beginning of the segment after this one, where a record goes on.
+    fn find_next(&mut self, segment_no: u64) -> Result<Place> {
+        self.window.clear();
+        let segments = self.log.segments.read();
+        let mut later = segments
+            .iter()
+            .filter(|segment| segment.header.segment_no > segment_no);
+        let next = later.next().map(Arc::clone);
+        drop(segments);
+        next.map(|segment| Place {
+            offset: FRAMES_AT,
+            segment,
+        })
+        .ok_or_else(|| Error::Released {
+            oldest: self.log.first_retained_lsn(),
+        })
+    }
+
+    /// Steps over the frame at `offset`; returns the record wanted when that ends here.
     fn read_frame(&mut self, offset: u64, end: u64) -> Result<Option<(Lsn, Arc<[u8]>)>> {
         let Some(segment) = self.place.as_ref().map(|place| Arc::clone(&place.segment)) else {
             return Ok(None);
@@ -141,21 +166,41 @@ impl Reader {
         };
         let len = header.len as usize;
         self.step_to(offset + frame_len(len) as u64);
-        if header.kind != FrameKind::Record || header.lsn < self.next {
+        let mut open = self.open.take();
+        if header.kind == FrameKind::Noop || header.lsn < self.next {
             return Ok(None);
         }
         if header.lsn > self.next {
             return Err(segment.damaged(offset, self.next, "a record is missing"));
         }
+        let wrong = |lsn| Err(segment.damaged(offset, lsn, "a payload has a wrong checksum"));
         let payload = self.window(&segment, offset + FRAME_BYTES as u64, len, end)?;
-        match payload.filter(|payload| crate::checksum(payload) == header.payload_crc) {
-            Some(payload) => {
-                let record = (header.lsn, Arc::from(payload));
-                self.next = header.lsn.next();
-                Ok(Some(record))
+        let Some(payload) = payload.filter(|bytes| crate::checksum(bytes) == header.payload_crc)
+        else {
+            return wrong(header.lsn);
+        };
+        let record = match header.kind {
+            FrameKind::Record => Arc::from(payload),
+            FrameKind::Begin => {
+                self.open = Assembly::begin(&header, payload, Wanted::Yes);
+                return Ok(None);
             }
-            None => Err(segment.damaged(offset, self.next, "a payload has a wrong checksum")),
-        }
+            // Without what it continues it is of a record that was given up.
+            _ => {
+                let Some(mut assembly) = open.take_if(|open| open.continues(&header, payload))
+                else {
+                    return Ok(None);
+                };
+                assembly.add(payload);
+                if header.kind != FrameKind::Commit {
+                    self.open = Some(assembly);
+                    return Ok(None);
+                }
+                Arc::from(assembly.into_bytes().unwrap_or_default())
+            }
+        };
+        self.next = header.lsn.next();
+        Ok(Some((header.lsn, record)))
     }
 
     fn step_to(&mut self, offset: u64) {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use tailwater_proto::Lsn;
 
+use super::assembly::{Assembly, Wanted};
 use super::format::{
     BLOCK_BYTES, Epoch, FRAMES_AT, FrameHeader, FrameKind, HeaderFault, SegmentHeader, frame_len,
     parse_segment_name,
@@ -81,8 +82,8 @@ pub(crate) fn recover(
     let was_lazy = segments.last().is_some_and(|segment| segment.header.lazy);
 
     let mut walk = Walk::new(applied, &settings, on_record);
-    for segment in &segments {
-        walk.segment(segment)?;
+    for number in 0..segments.len() {
+        walk.segment(&segments, number)?;
     }
     let tail_cut = walk.judge_tail(&segments)?;
     let last_lsn = walk.last_lsn();
@@ -102,15 +103,11 @@ pub(crate) fn recover(
         tail_cut,
         epoch,
     };
-    let end = walk.tail.first().map(|part| part.end.offset);
+    let end = walk.tail.first().map(|part| walk.cut_at(part));
 
     let (mut kept, empty): (Vec<_>, Vec<_>) = segments
         .into_iter()
         .partition(|segment| segment.last_lsn().is_some());
-    if let (Some(last), Some(end)) = (kept.last(), end) {
-        let cut = last.file.set_len(end).and_then(|()| last.file.sync_data());
-        cut.map_err(|e| last.failed("cut", e))?;
-    }
     let pool = Pool::new(
         vfs,
         dir,
@@ -121,9 +118,15 @@ pub(crate) fn recover(
     );
     pool.adopt(&names)?;
     let active = pool.take(last_lsn)?;
-    // Only now: an empty segment may have been the one that told where the log stands.
-    for segment in empty {
+    // Only now: an empty segment may have been the one that told where the log stands. Newest first, and before the cut:
+    // else, after a crash in between, parts of a record would stand there without those before them.
+    for segment in empty.into_iter().rev() {
         pool.recycle(Arc::new(segment))?;
+    }
+    if let (Some(last), Some(end)) = (kept.last(), end) {
+        last.publish_end(end.min(last.end()));
+        let cut = last.file.set_len(end).and_then(|()| last.file.sync_data());
+        cut.map_err(|e| last.failed("cut", e))?;
     }
     seal_all(&mut kept);
     let mut retained: VecDeque<_> = kept.into_iter().map(Arc::new).collect();
@@ -224,11 +227,28 @@ struct Walk<'a> {
     confirmed: Lsn,
     records: u64,
     bytes: u64,
+    /// A record has been read, whether it was applied or not.
+    has_records: bool,
+    /// The record of which the last part is still to come.
+    open: Option<Open>,
     /// Where the last segment with records ends, and the segments without any behind it.
     tail: Vec<TailPart>,
 }
 
+/// A record in parts that is being read.
+struct Open {
+    assembly: Assembly,
+    /// Where it begins: the segment's place in the list, the offset there. `None` when that has been released.
+    begin: Option<(usize, u64)>,
+    /// The segments with parts of it, as places in the list.
+    segments: Vec<usize>,
+}
+
 struct TailPart {
+    /// The segment's place in the list.
+    number: usize,
+    /// The record of which it has parts.
+    parts_of: Option<Lsn>,
     scanner: Scanner,
     end: End,
     path: PathBuf,
@@ -245,6 +265,8 @@ impl<'a> Walk<'a> {
             confirmed: Lsn::ZERO,
             records: 0,
             bytes: 0,
+            has_records: false,
+            open: None,
             tail: Vec::new(),
         }
     }
@@ -257,11 +279,15 @@ impl<'a> Walk<'a> {
         Lsn(self.expected().0.saturating_sub(1))
     }
 
-    fn segment(&mut self, segment: &Segment) -> Result<()> {
+    fn segment(&mut self, segments: &[Segment], number: usize) -> Result<()> {
+        let Some(segment) = segments.get(number) else {
+            return Ok(());
+        };
         self.confirmed = self.confirmed.max(segment.header.after_lsn);
         let file = Arc::clone(&segment.file);
         let scanner = Scanner::new(file, segment.seed);
         let mut scanner = scanner.map_err(|e| segment.failed("read", e))?;
+        let (mut is_first, mut parts_of) = (true, None);
         let end = loop {
             match scanner.step().map_err(|e| segment.failed("read", e))? {
                 Step::End(end) => break end,
@@ -271,19 +297,25 @@ impl<'a> Walk<'a> {
                     payload,
                 } => {
                     let after = offset + frame_len(payload.len()) as u64;
-                    match header.kind {
-                        FrameKind::Noop => segment.publish_end(after),
-                        FrameKind::Record if self.is_next(segment, &header)? => {
-                            self.record(segment, &header, payload)?;
-                            segment.publish(header.lsn, header.lsn, offset, after);
+                    if header.kind == FrameKind::Noop {
+                        // Nothing of a record is under way when one is written.
+                        self.open = None;
+                        segment.publish_end(after);
+                    } else if self.fits(segment, &header, payload, is_first)? {
+                        if header.codec > self.payload_codec {
+                            return Err(unsupported(segment, "the encoding of a record"));
                         }
-                        FrameKind::Record => {
-                            break End {
-                                offset,
-                                torn: Some(header),
-                            };
+                        is_first = false;
+                        if header.kind != FrameKind::Record {
+                            parts_of = Some(header.lsn);
                         }
-                        _ => return Err(unsupported(segment, "a kind of frame")),
+                        self.take(segments, number, &header, offset, payload)?;
+                        segment.publish_end(after);
+                    } else {
+                        break End {
+                            offset,
+                            torn: Some(header),
+                        };
                     }
                     self.confirmed = self.confirmed.max(header.durable_lsn);
                 }
@@ -294,60 +326,166 @@ impl<'a> Walk<'a> {
             self.expected = Some(segment.header.after_lsn.next());
         }
         if segment.last_lsn().is_some() {
-            self.tail.clear();
+            // Parts of a record that was given up stay where parts of it in a later segment follow them.
+            for part in self.tail.drain(..) {
+                let kept = segments.get(part.number);
+                if let Some(kept) = kept.filter(|kept| kept.last_lsn().is_none()) {
+                    kept.publish(None, part.parts_of, FRAMES_AT, part.end.offset);
+                }
+            }
         }
-        let recycled = segment.header.recycled;
         self.tail.push(TailPart {
+            number,
+            parts_of,
             scanner,
             end,
             path: segment.path.clone(),
-            recycled,
+            recycled: segment.header.recycled,
         });
         Ok(())
     }
 
-    /// Whether the record goes on where the one before ended.
-    fn is_next(&self, segment: &Segment, header: &FrameHeader) -> Result<bool> {
-        let (expected, lsn) = (self.expected, header.lsn);
-        if lsn <= segment.header.after_lsn && segment.last_lsn().is_none() {
+    /// Whether the frame goes on where the one before ended. `is_first`: nothing but NOOPs before it in its segment.
+    fn fits(
+        &mut self,
+        segment: &Segment,
+        header: &FrameHeader,
+        payload: &[u8],
+        is_first: bool,
+    ) -> Result<bool> {
+        let lsn = header.lsn;
+        if lsn <= segment.header.after_lsn && is_first {
             return Err(segment.damaged(FRAMES_AT, lsn, "the first record is out of order"));
         }
-        if expected.is_none() {
-            return Ok(true);
+        let is_next = self.expected.is_none_or(|expected| expected == lsn);
+        let fits = match (header.kind, &self.open) {
+            (FrameKind::Record, _) => is_next,
+            (FrameKind::Begin, _) => {
+                is_next && Assembly::begin(header, payload, Wanted::No).is_some()
+            }
+            (_, Some(open)) => open.assembly.continues(header, payload),
+            // The beginning has been released with the segment it was in.
+            (_, None) => self.expected.is_none() && Assembly::resume(header, payload).is_some(),
+        };
+        if fits || !is_first || self.expected.is_none() {
+            return Ok(fits);
         }
-        if expected == Some(lsn) || segment.last_lsn().is_some() {
-            return Ok(expected == Some(lsn));
-        }
-        // A later segment has records only when all before were durable.
-        match self.tail.first() {
+        // A later segment is begun only when all before it is durable.
+        let expected = self.expected();
+        match self.damaged_place()? {
             Some(part) => Err(Error::Damaged {
                 file: part.path.clone(),
                 offset: part.end.offset,
-                lsn: self.expected(),
+                lsn: expected,
                 reason: "records that a later segment builds on cannot be read",
             }),
             None => Err(segment.damaged(FRAMES_AT, lsn, "the first record is out of order")),
         }
     }
 
-    fn record(&mut self, segment: &Segment, header: &FrameHeader, payload: &[u8]) -> Result<()> {
-        if header.codec > self.payload_codec {
-            return Err(unsupported(segment, "the encoding of a record"));
-        }
+    /// Takes a record, or a part of one, that fits.
+    fn take(
+        &mut self,
+        segments: &[Segment],
+        number: usize,
+        header: &FrameHeader,
+        offset: u64,
+        payload: &[u8],
+    ) -> Result<()> {
         let lsn = header.lsn;
-        if self.expected.is_none() && lsn.0 > self.applied.0.saturating_add(1) {
+        let open = self.open.take();
+        let begins = matches!(header.kind, FrameKind::Record | FrameKind::Begin);
+        self.expected = Some(lsn);
+        let wanted = if lsn > self.applied {
+            Wanted::Yes
+        } else {
+            Wanted::No
+        };
+        match (header.kind, open) {
+            (FrameKind::Record, _) => {
+                publish(segments, number, Some(lsn), lsn, offset);
+                return self.deliver(lsn, Some(payload));
+            }
+            (FrameKind::Begin, _) => {
+                self.open = Assembly::begin(header, payload, wanted).map(|assembly| Open {
+                    assembly,
+                    begin: Some((number, offset)),
+                    segments: vec![number],
+                });
+            }
+            (_, None) => {
+                self.open = Assembly::resume(header, payload).map(|assembly| Open {
+                    assembly,
+                    begin: None,
+                    segments: vec![number],
+                });
+            }
+            (_, open) => self.open = open,
+        }
+        if begins {
+            return Ok(());
+        }
+        let Some(mut open) = self.open.take() else {
+            return Ok(());
+        };
+        open.assembly.add(payload);
+        if open.segments.last() != Some(&number) {
+            open.segments.push(number);
+        }
+        if header.kind != FrameKind::Commit {
+            self.open = Some(open);
+            return Ok(());
+        }
+        for place in open.segments {
+            let begin = open.begin.filter(|(begun_in, _)| *begun_in == place);
+            let offset = begin.map_or(FRAMES_AT, |(_, offset)| offset);
+            publish(segments, place, begin.map(|_| lsn), lsn, offset);
+        }
+        self.deliver(lsn, open.assembly.into_bytes().as_deref())
+    }
+
+    /// A record is whole.
+    fn deliver(&mut self, lsn: Lsn, payload: Option<&[u8]>) -> Result<()> {
+        self.expected = Some(lsn.next());
+        // The first record decides, not what is left of one before it, which may have been given up.
+        let first = payload.map_or(lsn.next(), |_| lsn);
+        if !self.has_records && lsn > self.applied && first > self.applied.next() {
             return Err(Error::Gap {
                 applied: self.applied,
-                found: lsn,
+                found: first,
             });
         }
-        self.expected = Some(Lsn(lsn.0.saturating_add(1)));
-        if lsn > self.applied {
+        self.has_records = true;
+        if let Some(payload) = payload.filter(|_| lsn > self.applied) {
             (self.on_record)(lsn, payload).map_err(|source| Error::Replay { lsn, source })?;
             self.records += 1;
             self.bytes += payload.len() as u64;
         }
         Ok(())
+    }
+
+    /// Where something cannot be read: behind the last frame of a record, at the first place that looks torn.
+    fn damaged_place(&mut self) -> Result<Option<&TailPart>> {
+        let last = self.tail.iter().rposition(|part| part.parts_of.is_some());
+        let last = last.unwrap_or(0);
+        let mut found = last;
+        for (place, part) in self.tail.iter_mut().enumerate().skip(last) {
+            let remains = part.scanner.remains(part.end);
+            let remains = remains.map_err(|e| Error::io("read", part.path.as_path(), e))?;
+            if remains.is_torn(part.end, part.recycled) {
+                found = place;
+                break;
+            }
+        }
+        Ok(self.tail.get(found))
+    }
+
+    /// Where a file is cut: before a record that is not whole.
+    fn cut_at(&self, part: &TailPart) -> u64 {
+        match self.open.as_ref().and_then(|open| open.begin) {
+            Some((number, offset)) if number == part.number => offset,
+            _ => part.end.offset,
+        }
     }
 
     /// Tells a torn tail from damage.
@@ -362,30 +500,29 @@ impl<'a> Walk<'a> {
             self.confirmed = self.confirmed.max(remains.durable_lsn).max(torn);
             was_torn |= remains.is_torn(part.end, part.recycled);
         }
+        was_torn |= self.open.is_some();
         let expected = self.expected();
-        let Some(part) = self.tail.first() else {
+        if self.tail.is_empty() {
             return self.judge_empty().map(|()| None);
-        };
-        let damaged = |reason| Error::Damaged {
-            file: part.path.clone(),
-            offset: part.end.offset,
-            lsn: expected,
-            reason,
-        };
-        if self.confirmed >= expected {
-            return Err(damaged(
-                "a record cannot be read that a later frame confirms",
-            ));
         }
-        if self.applied >= expected {
-            if was_torn {
-                return Err(damaged(
-                    "a record cannot be read that the storage has applied",
-                ));
-            }
+        let reason = if self.confirmed >= expected {
+            Some("a record cannot be read that a later frame confirms")
+        } else if self.applied < expected {
+            None
+        } else if was_torn {
+            Some("a record cannot be read that the storage has applied")
+        } else {
             return Err(Error::Lost {
                 applied: self.applied,
                 last: self.last_lsn(),
+            });
+        };
+        if let (Some(reason), Some(part)) = (reason, self.damaged_place()?) {
+            return Err(Error::Damaged {
+                file: part.path.clone(),
+                offset: part.end.offset,
+                lsn: expected,
+                reason,
             });
         }
         let has_records = segments.iter().any(|segment| segment.last_lsn().is_some());
@@ -395,12 +532,18 @@ impl<'a> Walk<'a> {
                 found: expected,
             });
         }
-        let cut = TailCut {
-            lsn: expected,
-            file: part.path.clone(),
-            offset: part.end.offset,
+        let begin = self.open.as_ref().and_then(|open| open.begin);
+        let begin = begin.and_then(|(number, offset)| Some((segments.get(number)?, offset)));
+        let place = match begin {
+            Some((segment, offset)) => Some((&segment.path, offset)),
+            None => self.tail.first().map(|part| (&part.path, part.end.offset)),
         };
-        Ok(was_torn.then_some(cut))
+        let cut = place.map(|(file, offset)| TailCut {
+            lsn: expected,
+            file: file.clone(),
+            offset,
+        });
+        Ok(cut.filter(|_| was_torn))
     }
 
     /// There is no segment at all: a new database, or a lost log.
@@ -412,6 +555,13 @@ impl<'a> Walk<'a> {
             });
         }
         Ok(())
+    }
+}
+
+/// Says that there is something of a record in a segment, and whether it begins there.
+fn publish(segments: &[Segment], number: usize, first: Option<Lsn>, last: Lsn, offset: u64) {
+    if let Some(segment) = segments.get(number) {
+        segment.publish(first, Some(last), offset, segment.end().max(offset));
     }
 }
 

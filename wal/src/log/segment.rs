@@ -30,14 +30,14 @@ pub(crate) struct Segment {
     pub(crate) seed: u32,
     /// Bytes of the file when it was prepared.
     pub(crate) capacity: u64,
-    /// First and last record, 0 as long as there is none.
+    /// The first record that begins here and the last one of which anything is here, 0 as long as there is none.
     first_lsn: AtomicU64,
     last_lsn: AtomicU64,
     /// Where the published frames end.
     end: AtomicU64,
     sealed: AtomicBool,
     sealed_unix_ms: AtomicU64,
-    /// (first record of a group, its offset), one about every 64 KiB.
+    /// (first record that begins in a group, the group's offset), one about every 64 KiB.
     index: Mutex<Vec<(Lsn, u64)>>,
     map: OnceLock<Option<Mapping>>,
 }
@@ -65,19 +65,21 @@ impl Segment {
         }
     }
 
-    /// The first record, if there is one.
+    /// The first record that begins here, if there is one. It may end in a later segment.
     pub(crate) fn first_lsn(&self) -> Option<Lsn> {
         Some(Lsn(self.first_lsn.load(Ordering::Acquire))).filter(|lsn| *lsn > Lsn::ZERO)
     }
 
-    /// The last record, if there is one.
+    /// The last record of which anything is here, if there is one. It may have begun in an earlier segment, and it may
+    /// not be whole yet.
     pub(crate) fn last_lsn(&self) -> Option<Lsn> {
         Some(Lsn(self.last_lsn.load(Ordering::Acquire))).filter(|lsn| *lsn > Lsn::ZERO)
     }
 
     /// Whether a recovery finds its place in the log from this segment on, when `last` is the record before it.
     pub(crate) fn shows_its_place(&self, last: Lsn, durable: Lsn) -> bool {
-        self.header.after_lsn >= last || self.first_lsn().is_some_and(|first| first <= durable)
+        let first = self.first_lsn().or(self.last_lsn());
+        self.header.after_lsn >= last || first.is_some_and(|first| first <= durable)
     }
 
     /// Where the published frames end.
@@ -85,24 +87,29 @@ impl Segment {
         self.end.load(Ordering::Acquire)
     }
 
-    /// Publishes a group of the records `first..=last` that was written at `offset`.
-    pub(crate) fn publish(&self, first: Lsn, last: Lsn, offset: u64, end: u64) {
-        let mut index = self.index.lock();
-        if index
-            .last()
-            .is_none_or(|(_, at)| offset >= at + INDEX_STEP_BYTES)
-        {
-            index.push((first, offset));
+    /// Publishes a group that was written at `offset`: the first record that begins in it, the last one of which
+    /// anything is in it.
+    pub(crate) fn publish(&self, first: Option<Lsn>, last: Option<Lsn>, offset: u64, end: u64) {
+        if let Some(first) = first {
+            let mut index = self.index.lock();
+            if index
+                .last()
+                .is_none_or(|(_, at)| offset >= at + INDEX_STEP_BYTES)
+            {
+                index.push((first, offset));
+            }
+            drop(index);
+            if self.first_lsn.load(Ordering::Relaxed) == 0 {
+                self.first_lsn.store(first.0, Ordering::Release);
+            }
         }
-        drop(index);
-        if self.first_lsn.load(Ordering::Relaxed) == 0 {
-            self.first_lsn.store(first.0, Ordering::Release);
+        if let Some(last) = last {
+            self.last_lsn.store(last.0, Ordering::Release);
         }
-        self.last_lsn.store(last.0, Ordering::Release);
         self.publish_end(end);
     }
 
-    /// Publishes frames that hold no record.
+    /// Says where the frames end.
     pub(crate) fn publish_end(&self, end: u64) {
         self.end.store(end, Ordering::Release);
     }

@@ -11,6 +11,7 @@ use tailwater_proto::Lsn;
 use super::background;
 use super::format::{Epoch, parse_segment_name};
 use super::group::Ticket;
+use super::parts::LargeRecord;
 use super::reader::Reader;
 use super::recover::{OnRecord, RecoveryReport, recover};
 use super::writer::{DurableHook, Intent, Log};
@@ -57,7 +58,7 @@ use crate::vfs::Vfs;
 /// ```
 #[derive(Debug)]
 pub struct Wal {
-    log: Arc<Log>,
+    pub(super) log: Arc<Log>,
 }
 
 impl Wal {
@@ -119,7 +120,8 @@ impl Wal {
 
     /// Puts a record into the group that fills. It is buffered only; see [`ticket`](Self::ticket).
     ///
-    /// When more than [`Settings::group_bytes_max`] waits, it writes that out first.
+    /// When more than [`Settings::group_bytes_max`] waits, it writes that out first. A payload longer than
+    /// [`Settings::chunk_bytes`] goes in parts, which are written out as they become many.
     ///
     /// # Errors
     /// [`Error::Poisoned`], [`Error::Closed`], [`Error::TooLarge`]; the record is not in the log then.
@@ -132,6 +134,17 @@ impl Wal {
     )]
     pub fn append(&self, lsn: Lsn, payload: Arc<[u8]>) -> Result<()> {
         self.log.append(lsn, &payload)
+    }
+
+    /// Begins a record that is produced bit by bit. Nothing else is appended before it is committed or dropped.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`], [`Error::Closed`].
+    ///
+    /// # Panics
+    /// When `lsn` is not the one after the last, or another such record is under way.
+    pub fn begin_large(&self, lsn: Lsn) -> Result<LargeRecord> {
+        LargeRecord::begin(Arc::clone(&self.log), lsn)
     }
 
     /// What to wait for until the record is acknowledged.
@@ -180,6 +193,9 @@ impl Wal {
     ///
     /// # Errors
     /// When writing fails; the log takes nothing more then.
+    ///
+    /// # Panics
+    /// While a record in parts is under way.
     pub fn begin_epoch(&self) -> Result<u32> {
         self.log.begin_epoch()
     }

@@ -9,12 +9,12 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tailwater_proto::Lsn;
 
 use super::background::Signals;
-use super::format::{BLOCK_BYTES, FrameHeader, FrameKind, PAYLOAD_BYTES_MAX, frame_len};
+use super::format::{BLOCK_BYTES, FrameHeader, FrameKind, frame_len};
 use super::group::{Group, Promise, Ticket, Woken};
 use super::output::Output;
 use super::pool::Pool;
@@ -55,6 +55,8 @@ pub(crate) struct Log {
     acknowledged: AtomicU64,
     /// What a later frame on disk says to be durable.
     pub(crate) confirmed: AtomicU64,
+    /// Parts of a record that was given up may be the last thing written; a NOOP says so.
+    pub(crate) owes_noop: AtomicBool,
     /// Bytes of frames appended and not written yet.
     pub(crate) unwritten: AtomicU64,
     /// Bytes left in the active segment: lowered before `unwritten` is.
@@ -65,11 +67,17 @@ pub(crate) struct Log {
 /// The group that fills, and who leads.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    buffer: Vec<u8>,
-    /// First record in the buffer.
-    first: Lsn,
+    pub(crate) buffer: Vec<u8>,
+    /// The first record that begins in the buffer.
+    pub(crate) begins: Option<Lsn>,
+    /// The last record of which anything is in the buffer.
+    pub(crate) touches: Option<Lsn>,
+    /// A record ends in the buffer.
+    pub(crate) completes: bool,
+    /// A record in parts is under way.
+    pub(crate) is_open: bool,
     /// Last record appended.
-    appended: Lsn,
+    pub(crate) appended: Lsn,
     group: Arc<Group>,
     /// Threads blocked on `group`; one of them will take the lead when it is handed over.
     waiters: usize,
@@ -101,9 +109,16 @@ pub(crate) enum Intent {
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) first: Lsn,
+    /// The first record that begins in it.
+    pub(crate) begins: Option<Lsn>,
+    /// The last record of which anything is in it.
+    pub(crate) touches: Option<Lsn>,
+    /// The last record that is whole, in it or before it.
     pub(crate) last: Lsn,
-    pub(crate) has_records: bool,
+    /// A record ends in it.
+    pub(crate) completes: bool,
+    /// More of its last record follows.
+    pub(crate) is_open: bool,
 }
 
 impl Log {
@@ -120,7 +135,10 @@ impl Log {
         let room = AtomicU64::new(output.bytes_left());
         let queue = Queue {
             buffer: Vec::new(),
-            first: last,
+            begins: None,
+            touches: None,
+            completes: false,
+            is_open: false,
             appended: last,
             group: Arc::default(),
             waiters: 0,
@@ -145,6 +163,7 @@ impl Log {
             durable: AtomicU64::new(last.0),
             acknowledged: AtomicU64::new(last.0),
             confirmed: AtomicU64::new(last.0),
+            owes_noop: AtomicBool::new(false),
             unwritten: AtomicU64::new(0),
             room,
             on_durable,
@@ -182,7 +201,7 @@ impl Log {
     /// Makes sure that a record of `len` bytes, appended next, will find room on the disk, with all that is appended
     /// already. Asks the file system for more only when it must.
     pub(crate) fn ensure_room(&self, len: usize) -> Result<()> {
-        let new = frame_len(len) as u64 + ROOM_MARGIN_BYTES;
+        let new = self.frames_len(len).saturating_add(ROOM_MARGIN_BYTES);
         // In this order: a group that is written in between counts twice rather than not at all.
         let needed = self.unwritten.load(Ordering::Acquire).saturating_add(new);
         if needed <= self.room.load(Ordering::Acquire) || self.pool.fits_next(needed) {
@@ -192,11 +211,8 @@ impl Log {
     }
 
     pub(crate) fn append(&self, lsn: Lsn, payload: &[u8]) -> Result<()> {
-        if payload.len() > PAYLOAD_BYTES_MAX {
-            return Err(Error::TooLarge {
-                len: payload.len(),
-                max: PAYLOAD_BYTES_MAX,
-            });
+        if payload.len() > self.chunk_bytes() {
+            return self.append_parts(lsn, payload);
         }
         let frame = FrameHeader {
             len: payload.len() as u32,
@@ -212,24 +228,23 @@ impl Log {
             queue = self.lead_or_watch(queue, Intent::AsSet)?;
             queue.check()?;
         }
-        assert_eq!(
-            lsn,
-            queue.appended.next(),
-            "records are appended in order, without gaps"
-        );
-        if queue.buffer.is_empty() {
-            queue.first = lsn;
-        }
+        queue.assert_next(lsn);
         frame.encode(payload, &mut queue.buffer);
         let bytes = frame_len(payload.len()) as u64;
         self.unwritten.fetch_add(bytes, Ordering::Release);
-        queue.appended = lsn;
+        queue.begins.get_or_insert(lsn);
+        queue.complete(lsn);
         drop(queue);
+        self.acknowledge_lazily(lsn);
+        Ok(())
+    }
+
+    /// In the lazy modes a record is acknowledged once it is appended.
+    pub(crate) fn acknowledge_lazily(&self, lsn: Lsn) {
         if self.settings.sync != SyncMode::Commit {
             (self.on_durable)(lsn);
             self.signals.arm();
         }
-        Ok(())
     }
 
     pub(crate) fn ticket(self: &Arc<Self>, lsn: Lsn) -> Ticket {
@@ -329,10 +344,14 @@ impl Log {
 
     /// Confirms what no later frame has confirmed yet.
     pub(crate) fn confirm_if_needed(&self) -> Result<()> {
-        if self.confirmed.load(Ordering::Relaxed) < self.durable_lsn().0 {
+        if self.owes_noop.swap(false, Ordering::Relaxed) || self.is_unconfirmed() {
             self.confirm()?;
         }
         Ok(())
+    }
+
+    fn is_unconfirmed(&self) -> bool {
+        self.confirmed.load(Ordering::Relaxed) < self.durable_lsn().0
     }
 
     /// Begins an epoch behind all that is appended.
@@ -340,6 +359,7 @@ impl Log {
         let mut queue = self.queue.lock();
         loop {
             queue.check()?;
+            assert!(!queue.is_open, "an epoch begins between records");
             if !queue.leading && queue.buffer.is_empty() {
                 break;
             }
@@ -358,9 +378,13 @@ impl Log {
         })
     }
 
-    /// Refuses appends from now on. Says whether it did not before.
+    /// Refuses appends from now on, and gives a record up of which parts are missing. Says whether it did not before.
     pub(crate) fn close(&self) -> bool {
-        !std::mem::replace(&mut self.queue.lock().closed, true)
+        let mut queue = self.queue.lock();
+        if std::mem::take(&mut queue.is_open) {
+            self.owes_noop.store(true, Ordering::Relaxed);
+        }
+        !std::mem::replace(&mut queue.closed, true)
     }
 
     /// Whether records wait that the mode wants written or synced by now.
@@ -368,7 +392,7 @@ impl Log {
         let queue = self.queue.lock();
         let reached = match self.settings.sync {
             SyncMode::Commit => {
-                return self.confirmed.load(Ordering::Relaxed) < self.durable_lsn().0;
+                return self.is_unconfirmed();
             }
             SyncMode::Interval(_) => self.durable_lsn(),
             SyncMode::Off => self.written_lsn(),
@@ -380,7 +404,7 @@ impl Log {
         !queue.closed && self.settings.background.spawn().is_some()
     }
 
-    fn lead_or_watch<'a>(
+    pub(crate) fn lead_or_watch<'a>(
         &'a self,
         mut queue: MutexGuard<'a, Queue>,
         intent: Intent,
@@ -408,15 +432,17 @@ impl Log {
         debug_assert!(queue.leading);
         let leading = Leading { log: self };
         let group = std::mem::take(&mut queue.group);
-        let has_records = !queue.buffer.is_empty();
+        let completes = std::mem::take(&mut queue.completes);
         let unwritten = queue.buffer.len() as u64;
         let empty = std::mem::take(&mut queue.idle_buffer);
         let bytes = std::mem::replace(&mut queue.buffer, empty);
         let mut batch = Batch {
             bytes,
-            first: queue.first,
+            begins: queue.begins.take(),
+            touches: queue.touches.take(),
             last: queue.appended,
-            has_records,
+            completes,
+            is_open: queue.is_open,
         };
         queue.in_flight = Some((batch.last, Arc::clone(&group)));
         queue.waiters = 0;
@@ -429,7 +455,7 @@ impl Log {
             return Err(Error::CommitOutcomeUnknown(failure));
         }
         self.unwritten.fetch_sub(unwritten, Ordering::Release);
-        if has_records && self.settings.sync == SyncMode::Commit {
+        if completes && self.settings.sync == SyncMode::Commit {
             (self.on_durable)(batch.last);
             self.acknowledged.store(batch.last.0, Ordering::Release);
         }
@@ -487,8 +513,29 @@ impl Log {
 }
 
 impl Queue {
+    /// # Panics
+    /// Unless `lsn` comes next.
+    pub(crate) fn assert_next(&self, lsn: Lsn) {
+        assert_eq!(
+            lsn,
+            self.appended.next(),
+            "records are appended in order, without gaps"
+        );
+        assert!(
+            !self.is_open,
+            "nothing is appended while a record in parts is under way"
+        );
+    }
+
+    /// Notes that the record is whole.
+    pub(crate) fn complete(&mut self, lsn: Lsn) {
+        self.touches = Some(lsn);
+        self.completes = true;
+        self.appended = lsn;
+    }
+
     /// Whether records may be appended.
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         self.check_failure()?;
         if self.closed {
             Err(Error::Closed)

@@ -119,6 +119,7 @@ fn what_was_agreed_to_is_written() {
             sync,
             spare_segments: rng.below(3) as usize,
             group_bytes_max: 1 << (10 + rng.below(10)),
+            chunk_bytes: 4096 << rng.below(8),
             ..quiet()
         };
         let wal = create(&vfs, settings.clone());

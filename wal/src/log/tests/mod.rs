@@ -6,6 +6,7 @@ mod commit;
 mod crash;
 mod damage;
 mod full;
+mod large;
 mod tail;
 mod twin;
 

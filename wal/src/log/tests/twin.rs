@@ -25,6 +25,7 @@ fn run(seed: u64) {
         segment_bytes: 16 << 10 << rng.below(3),
         sync,
         group_bytes_max: 1 << (8 + rng.below(8)),
+        chunk_bytes: 4096 << rng.below(4),
         retain_bytes_max: rng.below(100_000),
         retain_age: if rng.below(2) == 0 {
             Duration::ZERO
@@ -78,15 +79,32 @@ fn run(seed: u64) {
 
 fn step(rng: &mut Rng, wal: &Wal, twin: &mut Twin) {
     match rng.below(12) {
-        0..=6 => {
+        0..=5 => {
             let lsn = twin.records.len() as u64 + 1;
             let len = match rng.below(10) {
-                0 => rng.below(30_000),
+                0 => rng.below(60_000),
                 _ => rng.below(300),
             };
             let bytes: Vec<u8> = (0..len).map(|_| rng.next() as u8).collect();
             wal.append(Lsn(lsn), bytes.clone().into()).unwrap();
             twin.records.push(bytes);
+        }
+        6 => {
+            let lsn = twin.records.len() as u64 + 1;
+            let mut record = wal.begin_large(Lsn(lsn)).unwrap();
+            let mut bytes = Vec::new();
+            for _ in 0..rng.below(20) {
+                let part: Vec<u8> = (0..rng.below(3_000)).map(|_| rng.next() as u8).collect();
+                record.write(&part).unwrap();
+                bytes.extend(part);
+                if rng.below(10) == 0 {
+                    wal.flush().unwrap();
+                }
+            }
+            if rng.below(3) > 0 {
+                _ = record.commit().unwrap();
+                twin.records.push(bytes);
+            }
         }
         7 | 8 if !twin.records.is_empty() => {
             wal.ticket(Lsn(1 + rng.below(twin.records.len() as u64)))
