@@ -347,6 +347,50 @@ impl Database {
         crate::feed::subscribe(self.engine(), &self.handle.principal, request)
     }
 
+    /// Says that the consumer of a slot has dealt with everything up to an event: the one this token came with. It is
+    /// cheap, and may be said after each; after a crash the slot may stand a bit further back.
+    ///
+    /// # Errors
+    /// `42704` if there is no such slot, `22023` for a token that is not of this database.
+    ///
+    /// ```
+    /// use tailwater::{Database, FeedRequest};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// let feed = db.subscribe(FeedRequest::of("t").slot("search"))?;
+    /// db.advance_slot("search", &feed.token())?;
+    /// assert_eq!(db.advance_slot("serach", &feed.token()).unwrap_err().sqlstate(), "42704");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn advance_slot(&self, name: &str, token: &str) -> Result<()> {
+        crate::feed::advance_slot(self.engine(), name, token)
+    }
+
+    /// Removes a slot: the log keeps nothing for its consumer any more. Says whether there was one.
+    ///
+    /// # Errors
+    /// `53100` if the disk is full; the slot is still there then.
+    ///
+    /// ```
+    /// use tailwater::{Database, FeedRequest};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// db.subscribe(FeedRequest::of("t").slot("search"))?; // the slot outlives the subscription
+    /// assert_eq!(db.query("SELECT count(*) FROM tailwater.slots", ())?.scalar::<i64>()?, 1);
+    /// assert!(db.drop_slot("search")?);
+    /// assert!(!db.drop_slot("search")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn drop_slot(&self, name: &str) -> Result<bool> {
+        crate::feed::drop_slot(self.engine(), name)
+    }
+
     /// Writes what is durable in the log into the storage file now, instead of in the background soon.
     ///
     /// # Errors

@@ -389,6 +389,7 @@ pub(crate) fn log_error(error: tailwater_wal::Error) -> Error {
         .on(file.display().to_string())
         .with_hint("open it with the version of Tailwater that wrote it"),
         Wal::Replay { .. } => Error::corrupted(message),
+        Wal::DamagedSlots { file } => Error::corrupted(message).on(file.display().to_string()),
         Wal::Io(failure) => io(
             &failure.path,
             std::io::Error::new(failure.source.kind(), message),

@@ -67,6 +67,18 @@ const RELATIONS: &[SystemRelation] = &[
     },
     SystemRelation {
         schema: "tailwater",
+        name: "slots",
+        columns: &[
+            ("name", SqlType::Text),
+            ("lsn", SqlType::Int8),
+            ("state", SqlType::Text),
+            ("held_bytes", SqlType::Int8),
+            ("advanced_unix_ms", SqlType::Int8),
+        ],
+        rows: slots,
+    },
+    SystemRelation {
+        schema: "tailwater",
         name: "stats",
         columns: &[("name", SqlType::Text), ("value", SqlType::Int8)],
         rows: stats,
@@ -196,6 +208,22 @@ pub(crate) fn columns_of(relation: &Relation) -> Vec<Vec<Value>> {
                     .default_sql
                     .as_deref()
                     .map_or(Value::Null, Value::text),
+            ]
+        })
+        .collect()
+}
+
+fn slots(system: &SystemTables<'_>) -> Vec<Vec<Value>> {
+    let slots = system.engine.wal.slots();
+    slots
+        .into_iter()
+        .map(|slot| {
+            vec![
+                Value::text(&slot.name),
+                number(slot.lsn.0),
+                Value::text(slot.state.name()),
+                number(slot.held_bytes),
+                number(slot.advanced_unix_ms),
             ]
         })
         .collect()

@@ -90,6 +90,21 @@ pub enum Error {
         /// The oldest record that can still be read.
         oldest: Lsn,
     },
+    /// There is no slot of that name.
+    UnknownSlot {
+        /// The name.
+        name: String,
+    },
+    /// A slot may not be called so.
+    SlotName {
+        /// The name.
+        name: String,
+    },
+    /// The file with the slots cannot be read.
+    DamagedSlots {
+        /// The file.
+        file: PathBuf,
+    },
     /// A payload longer than a frame can say.
     TooLarge {
         /// Its length in bytes.
@@ -165,6 +180,19 @@ impl fmt::Display for Error {
             Self::Released { oldest } => write!(
                 f,
                 "the record is out of retention, the oldest one kept is {oldest}; start from a snapshot"
+            ),
+            Self::UnknownSlot { name } => {
+                write!(f, "there is no slot \"{name}\"; make it first")
+            }
+            Self::SlotName { name } => write!(
+                f,
+                "a slot cannot be called \"{name}\"; its name has 1 to 63 of the characters a-z, 0-9, _ and -"
+            ),
+            Self::DamagedSlots { file } => write!(
+                f,
+                "the slots in {} cannot be read; put the file back, or remove it to go on without slots: \
+                 then their readers start from a snapshot",
+                file.display()
             ),
             Self::TooLarge { len, max } => {
                 write!(

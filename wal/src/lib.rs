@@ -21,6 +21,7 @@ pub use log::group::Ticket;
 pub use log::parts::LargeRecord;
 pub use log::reader::Reader;
 pub use log::recover::{OnRecord, RecoveryReport, TailCut};
+pub use log::slots::{Slot, SlotState};
 pub use log::wal::Wal;
 pub use log::writer::DurableHook;
 pub use settings::{Background, SealedReads, Settings, SyncMode};

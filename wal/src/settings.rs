@@ -106,6 +106,10 @@ pub struct Settings {
     pub retain_bytes_max: u64,
     /// Released segments are kept for the feed up to this age. Default 24 h.
     pub retain_age: Duration,
+    /// A [slot](crate::Slot) holds segments back until there are so many bytes of them. Default 1 GiB.
+    pub slot_bytes_max: u64,
+    /// A [slot](crate::Slot) holds a segment back up to this age. Default 24 h.
+    pub slot_age: Duration,
     /// Prepared files that are held beside the next segment. Default 1.
     pub spare_segments: usize,
     /// Bytes that may wait in the buffer before an append writes them out itself. Default 8 MiB.
@@ -150,6 +154,8 @@ impl Default for Settings {
             sync: SyncMode::Commit,
             retain_bytes_max: 256 << 20,
             retain_age: Duration::from_secs(24 * 60 * 60),
+            slot_bytes_max: 1 << 30,
+            slot_age: Duration::from_secs(24 * 60 * 60),
             spare_segments: 1,
             group_bytes_max: 8 << 20,
             chunk_bytes: 256 << 10,

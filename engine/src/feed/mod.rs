@@ -7,6 +7,7 @@ mod decode;
 mod event;
 mod predicate;
 mod request;
+mod slot;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tailwater_proto::{Direction, KeyRange, StorageId, sqlstate};
 use self::decode::Decoder;
 pub use self::event::{FeedChange, FeedEvent, FeedOp, FeedRow, Frame};
 pub use self::request::FeedRequest;
+pub(crate) use self::slot::{advance as advance_slot, remove as drop_slot};
 use crate::catalog::Relation;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -314,6 +316,10 @@ pub(crate) fn subscribe(
     principal: &Arc<str>,
     request: FeedRequest,
 ) -> Result<Subscription> {
+    if let Some(slot) = &request.slot {
+        // Before the snapshot is taken: what comes after that is kept.
+        slot::keep(engine, slot)?;
+    }
     let txn = engine.begin(Mode::ReadOnly, principal)?;
     let name = crate::names::resolve(&txn.catalog, &request.object)?;
     let relation = followed(&txn.catalog, &name)?;

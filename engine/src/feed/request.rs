@@ -28,6 +28,7 @@ pub struct FeedRequest {
     pub(crate) since: Option<String>,
     pub(crate) skip_snapshot: bool,
     pub(crate) lag: LagPolicy,
+    pub(crate) slot: Option<String>,
 }
 
 impl FeedRequest {
@@ -53,6 +54,7 @@ impl FeedRequest {
             since: None,
             skip_snapshot: false,
             lag: LagPolicy::default(),
+            slot: None,
         }
     }
 
@@ -118,6 +120,35 @@ impl FeedRequest {
     #[must_use]
     pub const fn without_snapshot(mut self) -> Self {
         self.skip_snapshot = true;
+        self
+    }
+
+    /// The log keeps what this consumer has not dealt with, also while it is away, up to a gigabyte or a day
+    /// ([`WalSettings`](crate::WalSettings) has the figures). The slot of that name is made if it is not there; it stays, also
+    /// through restarts, until [`Database::drop_slot`](crate::Database::drop_slot), and moves on by
+    /// [`Database::advance_slot`](crate::Database::advance_slot). `tailwater.slots` lists them.
+    ///
+    /// ```
+    /// use tailwater::{Database, FeedEvent, FeedRequest};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// let feed = db.subscribe(FeedRequest::of("t").without_snapshot().slot("search"))?;
+    /// let token = feed.token();
+    /// drop(feed); // from here on the log keeps what "search" has not seen
+    /// db.exec("INSERT INTO t VALUES (1)", ())?;
+    /// let mut feed = db.subscribe(FeedRequest::of("t").since(token).slot("search"))?;
+    /// let FeedEvent::Frame(frame) = feed.recv()? else { unreachable!() };
+    /// db.advance_slot("search", &frame.token)?; // dealt with
+    /// let lsn = db.query("SELECT lsn FROM tailwater.slots WHERE name = 'search'", ())?.scalar::<i64>()?;
+    /// assert_eq!(lsn, frame.lsn.0 as i64);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn slot(mut self, name: impl Into<String>) -> Self {
+        self.slot = Some(name.into());
         self
     }
 

@@ -18,6 +18,7 @@ pub(crate) mod recover;
 mod retention;
 mod scan;
 mod segment;
+pub(crate) mod slots;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wal;

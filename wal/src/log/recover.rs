@@ -22,6 +22,7 @@ use super::output::Output;
 use super::pool::{Pool, now_unix_ms};
 use super::scan::{End, Remains, Scanner, Step};
 use super::segment::Segment;
+use super::slots::Slots;
 use super::writer::{DurableHook, Log};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
@@ -67,6 +68,7 @@ pub(crate) fn recover(
     on_durable: DurableHook,
 ) -> Result<(Log, RecoveryReport)> {
     let names = vfs.list(dir).map_err(|e| Error::io("list", dir, e))?;
+    let slots = Slots::load(Arc::clone(&vfs), dir)?;
     let segments = open_segments(vfs.as_ref(), dir, &names, database_id)?;
     let next_segment_no = segments
         .last()
@@ -96,6 +98,7 @@ pub(crate) fn recover(
         });
     }
     let epoch = history.last().map_or(1, |epoch| epoch.number);
+    slots.clamp(last_lsn);
     let report = RecoveryReport {
         records: walk.records,
         bytes: walk.bytes,
@@ -136,6 +139,7 @@ pub(crate) fn recover(
         dir.to_owned(),
         settings,
         pool,
+        slots,
         retained,
         output,
         last_lsn,

@@ -1,10 +1,11 @@
 //! Lets go of segments that neither recovery nor the feed needs.
 //!
 //! A segment goes when the storage has applied all of it and it is older or further back than what is retained
-//! for the feed. The active segment never goes, nor the one before it until the active one shows by itself
+//! for the feed, and no slot holds it, or the slot has held too much for too long. The active segment never goes, nor the one before it until the active one shows by itself
 //! where the log stands: else a crash could leave files that do not know. Oldest first, and each name is gone for good before the next
 //! one, so a crash leaves no hole. Next door: `pool`, which reuses the files.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tailwater_proto::Lsn;
@@ -18,6 +19,8 @@ impl Log {
     /// Takes back segments whose records are all up to `applied` and out of retention.
     pub(crate) fn release(&self, applied: Lsn) -> Result<()> {
         let now = now_unix_ms();
+        // A full disk is no reason to give nothing back: then the positions count that are written down.
+        _ = self.slots.save();
         while let Some(segment) = self.pop_released(applied, now) {
             self.pool.recycle(segment)?;
         }
@@ -39,16 +42,24 @@ impl Log {
             .take(sealed)
             .map(|segment| segment.end())
             .sum();
-        if is_old || bytes > self.settings.retain_bytes_max {
-            segments.pop_front()
-        } else {
-            None
+        if !is_old && bytes <= self.settings.retain_bytes_max {
+            return None;
         }
+        let is_past_cap = u128::from(age_ms) >= self.settings.slot_age.as_millis()
+            || bytes > self.settings.slot_bytes_max;
+        let floor = self.slots.floor(self.oldest_of(&segments));
+        if floor.is_some_and(|floor| last > floor) && !is_past_cap {
+            return None;
+        }
+        segments.pop_front()
     }
 
     /// The oldest record that can be read; the next one to come when none is left.
     pub(crate) fn first_retained_lsn(&self) -> Lsn {
-        let segments = self.segments.read();
+        self.oldest_of(&self.segments.read())
+    }
+
+    fn oldest_of(&self, segments: &VecDeque<Arc<Segment>>) -> Lsn {
         let first = segments.iter().find_map(|segment| segment.first_lsn());
         first.unwrap_or_else(|| self.written_lsn().next())
     }

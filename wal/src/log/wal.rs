@@ -14,6 +14,7 @@ use super::group::Ticket;
 use super::parts::LargeRecord;
 use super::reader::Reader;
 use super::recover::{OnRecord, RecoveryReport, recover};
+use super::slots::Slot;
 use super::writer::{DurableHook, Intent, Log};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
@@ -223,6 +224,41 @@ impl Wal {
         self.log.release(applied)
     }
 
+    /// The slot of that name, made if there is none: at what is durable and acknowledged now, so that a snapshot read
+    /// afterwards has all that the log may let go of.
+    /// The log keeps what follows a slot, as long as [`Settings::slot_bytes_max`] and [`Settings::slot_age`] allow.
+    /// Durable when it returns.
+    ///
+    /// # Errors
+    /// [`Error::SlotName`] for a name that is none, [`Error::Io`] when the file system refuses.
+    pub fn slot(&self, name: &str) -> Result<Slot> {
+        self.log.slot(name)
+    }
+
+    /// Says that the reader of a slot has no need of the records up to `lsn` any more, and returns the slot as it
+    /// stands. It goes no further than what is durable, and never back. This is cheap, for it is written down only before
+    /// segments go because of it: after a crash the slot may stand further back.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSlot`]; [`Error::Io`] when it had been lost and the file system refuses.
+    pub fn advance_slot(&self, name: &str, lsn: Lsn) -> Result<Slot> {
+        self.log.advance_slot(name, lsn)
+    }
+
+    /// Removes a slot, durably. Says whether there was one.
+    ///
+    /// # Errors
+    /// When the file system refuses; the slot is still there then.
+    pub fn drop_slot(&self, name: &str) -> Result<bool> {
+        self.log.drop_slot(name)
+    }
+
+    /// All slots, by name.
+    #[must_use]
+    pub fn slots(&self) -> Vec<Slot> {
+        self.log.list_slots()
+    }
+
     /// Makes sure that a record of `len` bytes, appended next, finds room on the disk, with all that was appended before
     /// it. To be called before each [`append`](Self::append), by the same thread: then a full disk is an answer to a
     /// commit that nobody has been told of, and never a log that stops. Mostly a comparison of numbers; asks the file
@@ -275,6 +311,8 @@ impl Wal {
             return Ok(());
         }
         background::stop(&self.log);
+        // Without it a slot stands where it was written down last, which is harmless.
+        _ = self.log.slots.save();
         self.log.flush(Intent::Sync)?;
         self.log.confirm_if_needed()
     }

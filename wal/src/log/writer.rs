@@ -19,6 +19,7 @@ use super::group::{Group, Promise, Ticket, Woken};
 use super::output::Output;
 use super::pool::Pool;
 use super::segment::Segment;
+use super::slots::Slots;
 use crate::error::{Error, Failure, Result};
 use crate::settings::{Settings, SyncMode};
 use crate::sync::{Condvar, Mutex, MutexGuard, RwLock};
@@ -42,6 +43,7 @@ pub(crate) struct Log {
     pub(crate) dir: PathBuf,
     pub(crate) settings: Settings,
     pub(crate) pool: Pool,
+    pub(crate) slots: Slots,
     pub(crate) signals: Signals,
     /// Retained segments, oldest first; the last one is being written.
     pub(crate) segments: RwLock<VecDeque<Arc<Segment>>>,
@@ -127,6 +129,7 @@ impl Log {
         dir: PathBuf,
         settings: Settings,
         pool: Pool,
+        slots: Slots,
         segments: VecDeque<Arc<Segment>>,
         output: Output,
         last: Lsn,
@@ -154,6 +157,7 @@ impl Log {
             dir,
             settings,
             pool,
+            slots,
             signals: Signals::default(),
             segments: RwLock::new(segments),
             output: Mutex::new(output),
@@ -178,7 +182,7 @@ impl Log {
         Lsn(self.durable.load(Ordering::Acquire))
     }
 
-    fn acknowledged(&self) -> Lsn {
+    pub(crate) fn acknowledged(&self) -> Lsn {
         Lsn(self.acknowledged.load(Ordering::Acquire))
     }
 

@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod full;
 mod large;
+mod slots;
 mod tail;
 mod twin;
 
