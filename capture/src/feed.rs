@@ -73,6 +73,11 @@ impl Feed {
         })
     }
 
+    /// Bytes of the records that are kept in memory.
+    pub fn ring_bytes(&self) -> usize {
+        self.ring.lock().bytes()
+    }
+
     /// Takes in the record of the next commit, which nobody gets to see before it is published. Called by the
     /// sequencer, in order; costs a short lock and no copy.
     ///

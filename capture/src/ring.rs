@@ -32,6 +32,11 @@ impl Ring {
         }
     }
 
+    /// Bytes of the records it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Appends the next record and lets go of the oldest ones beyond the bounds, none of them after `releasable`.
     ///
     /// # Panics

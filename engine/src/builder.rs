@@ -28,6 +28,7 @@ use crate::storage::StoreSettings;
 pub struct Builder {
     pub(crate) settings: Settings,
     pub(crate) vfs: Option<Arc<dyn Vfs>>,
+    pub(crate) backup_vfs: Option<Arc<dyn Vfs>>,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) background: Background,
 }
@@ -37,6 +38,7 @@ impl Default for Builder {
         Self {
             settings: Settings::default(),
             vfs: None,
+            backup_vfs: None,
             clock: None,
             background: Background::Threads,
         }
@@ -173,6 +175,24 @@ impl Builder {
     #[must_use]
     pub fn statement_memory(mut self, bytes: u64) -> Self {
         self.settings.statement_memory_bytes_max = bytes;
+        self
+    }
+
+    /// Bytes of memory for the database as a whole, divided among memtables, page cache, the feed's ring, the log's
+    /// buffer, and what one transaction and one statement may hold; `SELECT * FROM tailwater.memory` shows the shares.
+    /// Replaces those settings. Rows that a program has been given are its own, and so are many statements at a time.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::builder().memory_budget(64 << 20).memory()?;
+    /// let limit = "SELECT limit_bytes FROM tailwater.memory WHERE part = 'memtables'";
+    /// assert_eq!(db.query(limit, ())?.scalar::<i64>()?, 24 << 20);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn memory_budget(mut self, bytes: u64) -> Self {
+        self.settings.divide_memory(bytes);
         self
     }
 

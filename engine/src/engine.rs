@@ -55,6 +55,8 @@ pub(crate) struct Engine {
     pub(crate) conflicts: AtomicU64,
     pub(crate) database_id: [u8; 16],
     pub(crate) vfs: Arc<dyn Vfs>,
+    /// Where backups go: for a database in memory the operating system's.
+    pub(crate) backup_vfs: Arc<dyn Vfs>,
     /// Held as long as the database is open; let go last.
     pub(crate) _lock: Box<dyn VfsLock>,
 }
@@ -99,6 +101,7 @@ pub(crate) struct Parts {
     pub(crate) recovery: RecoveryReport,
     pub(crate) database_id: [u8; 16],
     pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) backup_vfs: Arc<dyn Vfs>,
     pub(crate) lock: Box<dyn VfsLock>,
     /// The counters recovery ran with, so that what it evaluated shows.
     pub(crate) counters: Arc<Counters>,
@@ -136,6 +139,7 @@ impl Engine {
             conflicts: AtomicU64::new(0),
             database_id: parts.database_id,
             vfs: parts.vfs,
+            backup_vfs: parts.backup_vfs,
             _lock: parts.lock,
         }
     }

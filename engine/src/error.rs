@@ -390,3 +390,58 @@ impl From<StorageError> for Error {
         Self::new(kind, sqlstate, error.to_string()).because(error)
     }
 }
+
+impl Error {
+    /// What the system said about a file.
+    pub(crate) fn io(path: &std::path::Path, error: std::io::Error) -> Self {
+        let (sqlstate, hint) = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => (
+                sqlstate::INSUFFICIENT_PRIVILEGE,
+                "the process needs to read and write the folder",
+            ),
+            std::io::ErrorKind::StorageFull => {
+                (sqlstate::DISK_FULL, "free some space and try again")
+            }
+            std::io::ErrorKind::NotFound => (sqlstate::UNDEFINED_FILE, "check the path"),
+            _ => (sqlstate::IO_ERROR, "look at the system's log"),
+        };
+        Error::new(
+            ErrorKind::Io,
+            sqlstate,
+            format!("{}: {error}", path.display()),
+        )
+        .on(path.display().to_string())
+        .with_hint(hint)
+        .because(error)
+    }
+
+    /// An error of the log while nothing is being committed.
+    pub(crate) fn of_log(error: tailwater_wal::Error) -> Self {
+        use tailwater_wal::Error as Wal;
+        let message = error.to_string();
+        let own = match &error {
+            Wal::Damaged { file, .. } => Error::corrupted(message).on(file.display().to_string()),
+            Wal::Lost { .. } | Wal::Gap { .. } => Error::corrupted(message)
+                .with_hint("log files are missing: put them back, or restore a backup"),
+            Wal::Foreign { file } => {
+                Error::new(ErrorKind::Unavailable, sqlstate::WRONG_OBJECT_TYPE, message)
+                    .on(file.display().to_string())
+            }
+            Wal::Unsupported { file, .. } => Error::new(
+                ErrorKind::Unavailable,
+                sqlstate::FEATURE_NOT_SUPPORTED,
+                message,
+            )
+            .on(file.display().to_string())
+            .with_hint("open it with the version of Tailwater that wrote it"),
+            Wal::DamagedSlots { file } => Error::corrupted(message).on(file.display().to_string()),
+            Wal::Replay { .. } => Error::corrupted(message),
+            Wal::Io(failure) => Self::io(
+                &failure.path,
+                std::io::Error::new(failure.source.kind(), message),
+            ),
+            _ => Error::new(ErrorKind::Io, sqlstate::IO_ERROR, message),
+        };
+        own.because(error)
+    }
+}

@@ -74,8 +74,10 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod backup;
 mod builder;
 mod catalog;
+mod check;
 mod checkpoint;
 mod clock;
 mod commit;
@@ -95,6 +97,7 @@ mod migrate;
 mod names;
 mod open;
 mod optimizer;
+mod overlay;
 mod params;
 mod prepared;
 mod recovery;
@@ -113,7 +116,9 @@ mod txn;
 mod typed;
 pub mod wal_dump;
 
+pub use self::backup::BackupReport;
 pub use self::builder::Builder;
+pub use self::check::{CheckOptions, CheckPart, CheckReport, Damage};
 pub use self::clock::{Clock, ManualClock, SystemClock};
 pub use self::database::{Database, Stats};
 pub use self::error::{Error, ErrorKind, Result};

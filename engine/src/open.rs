@@ -22,9 +22,13 @@ use crate::storage::Store;
 
 /// Names of the files in a database's folder.
 pub(crate) mod file_name {
-    pub(super) const LOCK: &str = "LOCK";
-    pub(super) const STORAGE: &str = "data.redb";
+    pub(crate) const LOCK: &str = "LOCK";
+    pub(crate) const STORAGE: &str = "data.redb";
     pub(crate) const LOG: &str = "log";
+    /// The storage file of a copy that is not finished.
+    pub(crate) const PARTIAL: &str = "data.redb.partial";
+    /// The storage file of a database that is being made.
+    pub(crate) const NEW: &str = "data.redb.new";
 }
 
 impl Builder {
@@ -43,10 +47,10 @@ impl Builder {
     /// # }
     /// ```
     pub fn memory(mut self) -> Result<Database> {
-        let vfs = self
-            .vfs
-            .take()
-            .unwrap_or_else(|| Arc::new(MemoryVfs::new()));
+        let vfs = self.vfs.take().unwrap_or_else(|| {
+            self.backup_vfs = Some(Arc::new(OsVfs::new()));
+            Arc::new(MemoryVfs::new())
+        });
         self.vfs(vfs).open("memory")
     }
 
@@ -83,7 +87,7 @@ impl Builder {
         let is_new = || {
             vfs.exists(&storage_path)
                 .map(|exists| !exists)
-                .map_err(|error| io(&storage_path, error))
+                .map_err(|error| Error::io(&storage_path, error))
         };
         // Before a lock is left behind in a folder that is somebody else's.
         if vfs.list(path).is_ok() && is_new()? {
@@ -141,7 +145,7 @@ impl Builder {
             },
             Box::new(move |lsn| hook.publish(lsn)),
         )
-        .map_err(log_error)?;
+        .map_err(Error::of_log)?;
         let catalog = recovery::load_catalog(&store, meta.next_id)?;
         // What was dropped after the last checkpoint still has its space there.
         store.drop_unknown(&catalog.storages())?;
@@ -169,6 +173,7 @@ impl Builder {
             catalog,
             recovery: report,
             database_id: meta.database_id,
+            backup_vfs: self.backup_vfs.unwrap_or_else(|| Arc::clone(&vfs)),
             vfs,
             lock,
             counters,
@@ -178,7 +183,7 @@ impl Builder {
             engine
                 .checkpointer
                 .start(&engine, spawn)
-                .map_err(|error| io(path, error))?;
+                .map_err(|error| Error::io(path, error))?;
         }
         Ok(Database::from_engine(engine))
     }
@@ -190,7 +195,7 @@ impl Builder {
         let storage_path = path.join(file_name::STORAGE);
         if !vfs
             .exists(&storage_path)
-            .map_err(|error| io(&storage_path, error))?
+            .map_err(|error| Error::io(&storage_path, error))?
         {
             return Err(Error::new(
                 ErrorKind::Unavailable,
@@ -200,7 +205,8 @@ impl Builder {
             .on(path.display().to_string())
             .with_hint("check the path; reading only makes no new database"));
         }
-        let store = Store::open_read_only(vfs, &storage_path, self.settings.store.clone())?;
+        let store =
+            Store::open_read_only(Arc::clone(&vfs), &storage_path, self.settings.store.clone())?;
         let meta = recovery::read_meta(&store)?.ok_or_else(|| {
             Error::new(
                 ErrorKind::Unavailable,
@@ -222,7 +228,7 @@ impl Builder {
             &mut |_, _| Ok(()),
             Box::new(|_| {}),
         )
-        .map_err(log_error)?;
+        .map_err(Error::of_log)?;
         let catalog = recovery::load_catalog(&store, meta.next_id)?;
         let feed = Feed::new(
             self.settings.feed.clone(),
@@ -248,7 +254,8 @@ impl Builder {
             catalog,
             recovery: report,
             database_id: meta.database_id,
-            vfs: scratch,
+            backup_vfs: Arc::clone(&vfs),
+            vfs,
             lock,
             counters: Arc::default(),
         });
@@ -292,7 +299,7 @@ fn lock(vfs: &dyn Vfs, path: &Path) -> Result<Box<dyn VfsLock>> {
         )
         .on(path.display().to_string())
         .with_hint("name the folder; to load SQL from a file use the shell's .read"),
-        _ => io(at, error),
+        _ => Error::io(at, error),
     };
     vfs.create_dir_all(path)
         .map_err(|error| refused(path, error))?;
@@ -314,10 +321,19 @@ fn lock(vfs: &dyn Vfs, path: &Path) -> Result<Box<dyn VfsLock>> {
 
 /// Refuses to make a database in a folder that holds something else.
 fn refuse_foreign(vfs: &dyn Vfs, path: &Path) -> Result<()> {
-    let names = vfs.list(path).map_err(|error| io(path, error))?;
-    let foreign = names
-        .iter()
-        .find(|name| *name != file_name::LOCK && *name != file_name::LOG);
+    let names = vfs.list(path).map_err(|error| Error::io(path, error))?;
+    if names.iter().any(|name| name == file_name::PARTIAL) {
+        return Err(Error::new(
+            ErrorKind::Unavailable,
+            sqlstate::WRONG_OBJECT_TYPE,
+            format!("{} holds a copy that was not finished", path.display()),
+        )
+        .on(path.display().to_string())
+        .with_hint("remove the folder and take the backup again"));
+    }
+    // A database that was being made when the machine crashed is made again.
+    let ours = [file_name::LOCK, file_name::LOG, file_name::NEW];
+    let foreign = names.iter().find(|name| !ours.contains(&name.as_str()));
     if let Some(foreign) = foreign {
         return Err(Error::new(
             ErrorKind::Unavailable,
@@ -334,7 +350,7 @@ fn refuse_foreign(vfs: &dyn Vfs, path: &Path) -> Result<()> {
     let has_log = vfs.exists(&log).unwrap_or(false)
         && vfs
             .list(&log)
-            .map_err(|error| io(&log, error))?
+            .map_err(|error| Error::io(&log, error))?
             .iter()
             .any(|f| f.ends_with(".seg"));
     if has_log {
@@ -349,58 +365,8 @@ fn refuse_foreign(vfs: &dyn Vfs, path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn io(path: &Path, error: std::io::Error) -> Error {
-    let (sqlstate, hint) = match error.kind() {
-        std::io::ErrorKind::PermissionDenied => (
-            sqlstate::INSUFFICIENT_PRIVILEGE,
-            "the process needs to read and write the folder",
-        ),
-        std::io::ErrorKind::StorageFull => (sqlstate::DISK_FULL, "free some space and try again"),
-        std::io::ErrorKind::NotFound => (sqlstate::UNDEFINED_FILE, "check the path"),
-        _ => (sqlstate::IO_ERROR, "look at the system's log"),
-    };
-    Error::new(
-        ErrorKind::Io,
-        sqlstate,
-        format!("{}: {error}", path.display()),
-    )
-    .on(path.display().to_string())
-    .with_hint(hint)
-    .because(error)
-}
-
-/// An error of the log while opening.
-pub(crate) fn log_error(error: tailwater_wal::Error) -> Error {
-    use tailwater_wal::Error as Wal;
-    let message = error.to_string();
-    let own = match &error {
-        Wal::Damaged { file, .. } => Error::corrupted(message).on(file.display().to_string()),
-        Wal::Lost { .. } | Wal::Gap { .. } => Error::corrupted(message)
-            .with_hint("log files are missing: put them back, or restore a backup"),
-        Wal::Foreign { file } => {
-            Error::new(ErrorKind::Unavailable, sqlstate::WRONG_OBJECT_TYPE, message)
-                .on(file.display().to_string())
-        }
-        Wal::Unsupported { file, .. } => Error::new(
-            ErrorKind::Unavailable,
-            sqlstate::FEATURE_NOT_SUPPORTED,
-            message,
-        )
-        .on(file.display().to_string())
-        .with_hint("open it with the version of Tailwater that wrote it"),
-        Wal::Replay { .. } => Error::corrupted(message),
-        Wal::DamagedSlots { file } => Error::corrupted(message).on(file.display().to_string()),
-        Wal::Io(failure) => io(
-            &failure.path,
-            std::io::Error::new(failure.source.kind(), message),
-        ),
-        _ => Error::new(ErrorKind::Io, sqlstate::IO_ERROR, message),
-    };
-    own.because(error)
-}
-
 /// A number that no other database has: time, process and the randomness the system gives every hash map.
-fn new_database_id(clock: &dyn Clock) -> [u8; 16] {
+pub(crate) fn new_database_id(clock: &dyn Clock) -> [u8; 16] {
     let mut id = [0; 16];
     for half in id.chunks_exact_mut(8) {
         let mut hasher = RandomState::new().build_hasher();

@@ -51,6 +51,27 @@ pub struct Settings {
     pub read_only: bool,
 }
 
+impl Settings {
+    /// Least memory a database is given.
+    const BUDGET_BYTES_MIN: u64 = 8 << 20;
+
+    /// Divides one number of bytes among all that holds memory: about the shares the defaults have.
+    pub(crate) fn divide_memory(&mut self, bytes: u64) {
+        let bytes = bytes.max(Self::BUDGET_BYTES_MIN);
+        let share = |part: u64, of: u64| bytes / of * part;
+        let count = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        // A checkpoint writes one memtable while the next one fills.
+        self.store.memtable_soft_bytes = count(share(1, 8));
+        self.store.memtable_hard_bytes = count(share(3, 8));
+        self.store.cache_bytes = count(share(1, 8));
+        self.store.history_bytes_max = count(share(1, 32));
+        self.feed.ring_bytes_max = count(share(1, 16));
+        self.wal.group_bytes_max = count(share(1, 32));
+        self.statement_memory_bytes_max = share(1, 4);
+        self.transaction_memory_bytes_max = share(1, 4);
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

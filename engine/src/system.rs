@@ -79,6 +79,16 @@ const RELATIONS: &[SystemRelation] = &[
     },
     SystemRelation {
         schema: "tailwater",
+        name: "memory",
+        columns: &[
+            ("part", SqlType::Text),
+            ("used_bytes", SqlType::Int8),
+            ("limit_bytes", SqlType::Int8),
+        ],
+        rows: memory,
+    },
+    SystemRelation {
+        schema: "tailwater",
         name: "stats",
         columns: &[("name", SqlType::Text), ("value", SqlType::Int8)],
         rows: stats,
@@ -257,5 +267,35 @@ fn stats(system: &SystemTables<'_>) -> Vec<Vec<Value>> {
     figures
         .iter()
         .map(|(name, value)| vec![Value::text(name), number(*value)])
+        .collect()
+}
+
+/// Where memory goes; nothing is known of the use of parts that are counted for each statement, or by a library.
+fn memory(system: &SystemTables<'_>) -> Vec<Vec<Value>> {
+    let engine = system.engine;
+    let settings = &engine.settings;
+    let memtables = engine.store.memory_bytes() as u64;
+    let ring = engine.feed.ring_bytes() as u64;
+    let parts = [
+        (
+            "memtables",
+            Some(memtables),
+            settings.store.memtable_hard_bytes as u64,
+        ),
+        ("page cache", None, settings.store.cache_bytes as u64),
+        ("feed ring", Some(ring), settings.feed.ring_bytes_max as u64),
+        ("log buffer", None, settings.wal.group_bytes_max as u64),
+        ("a transaction", None, settings.transaction_memory_bytes_max),
+        ("a statement", None, settings.statement_memory_bytes_max),
+    ];
+    parts
+        .into_iter()
+        .map(|(part, used, limit)| {
+            vec![
+                Value::text(part),
+                used.map_or(Value::Null, number),
+                number(limit),
+            ]
+        })
         .collect()
 }

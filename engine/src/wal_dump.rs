@@ -9,8 +9,8 @@ use std::sync::Arc;
 use tailwater_wal::vfs::Vfs;
 use tailwater_wal::{Dump, Error as WalError};
 
-use crate::error::Result;
-use crate::open::{file_name, log_error};
+use crate::error::{Error, Result};
+use crate::open::file_name;
 
 pub use tailwater_wal::{
     Dumped, DumpedEnd, DumpedFault, DumpedFrame, DumpedSegment, EndReason, Epoch, FrameKind,
@@ -40,7 +40,7 @@ pub fn open(vfs: Arc<dyn Vfs>, path: &Path) -> Result<WalDump> {
     let inside = path.join(file_name::LOG);
     let is_database = vfs.list(&inside).is_ok();
     let dir = if is_database { &inside } else { path };
-    let inner = Dump::open(vfs, dir).map_err(log_error)?;
+    let inner = Dump::open(vfs, dir).map_err(Error::of_log)?;
     Ok(WalDump { inner })
 }
 
@@ -68,6 +68,6 @@ impl Iterator for WalDump {
 
     fn next(&mut self) -> Option<Self::Item> {
         let line: std::result::Result<Dumped, WalError> = self.inner.next()?;
-        Some(line.map_err(log_error))
+        Some(line.map_err(Error::of_log))
     }
 }

@@ -28,7 +28,7 @@ const EVERY_ROOM: &[&str] = &["proto", "wal", "views", "capture", "engine", "ser
 
 /// Modules of `engine` from the bottom up. A module may use those of its own line and of the lines above it here.
 const RANKS: &[&[&str]] = &[
-    &["catalog", "clock", "serde_value", "storage"],
+    &["catalog", "clock", "overlay", "serde_value", "storage"],
     &["explain", "optimizer", "sql", "settings"],
     &["error"],
     &["names", "params", "to_value", "txn"],
@@ -40,7 +40,9 @@ const RANKS: &[&[&str]] = &[
     &["rows"],
     &["feed"],
     &["cursor", "session", "tx", "typed"],
-    &["builder", "database", "migrate", "open"],
+    &[
+        "backup", "builder", "check", "database", "migrate", "open", "salvage",
+    ],
     &["internals", "wal_dump"],
 ];
 

@@ -52,12 +52,13 @@ pub(crate) struct Args {
     pub(crate) keep_going: bool,
 
     /// Read only, as of the last checkpoint; works while another process has the database open.
-    #[arg(long, conflicts_with = "memory")]
+    #[arg(long)]
     pub(crate) readonly: bool,
 
-    /// A database in memory, gone at the end.
-    #[arg(long, conflicts_with = "database")]
-    pub(crate) memory: bool,
+    /// Without a size: a database in memory, gone at the end. With one, such as 256MiB: about how much memory the
+    /// database may use, wherever it is.
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, value_parser = size)]
+    pub(crate) memory: Option<Option<u64>>,
 
     /// When a commit counts as done.
     #[arg(long, value_enum, default_value_t = Sync::Commit)]
@@ -75,11 +76,38 @@ impl Args {
     }
 }
 
+/// Units of sizes, lower case; 1,024 each.
+const UNITS: [(&str, u32); 4] = [("k", 10), ("m", 20), ("g", 30), ("t", 40)];
+
+/// A number of bytes: `4096`, `64KiB`, `256M`, `1gb`.
+fn size(text: &str) -> Result<u64, String> {
+    let lower = text.to_ascii_lowercase();
+    let number = lower
+        .strip_suffix("ib")
+        .or(lower.strip_suffix('b'))
+        .unwrap_or(&lower);
+    let unit = UNITS
+        .iter()
+        .find_map(|(unit, shift)| Some((number.strip_suffix(unit)?, *shift)));
+    let (number, shift) = unit.unwrap_or((number, 0));
+    let bytes = number.trim().parse::<u64>().ok();
+    bytes
+        .and_then(|number| number.checked_mul(1 << shift))
+        .ok_or_else(|| format!("{text} is not a size: say 256MiB"))
+}
+
 /// Something else than the shell.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Print the rows of a table or materialised view, then every change of it, exactly once and in order.
     Feed(FeedArgs),
+    /// Read everything a database has, compare what is kept twice, and print each place that is damaged. Exit code 0:
+    /// clean; 1: damaged. Changes nothing.
+    Check(CheckArgs),
+    /// Copy a database into a folder of its own, while it is in use or not.
+    Backup(BackupArgs),
+    /// Make a database of a backup, after checking all of it.
+    Restore(RestoreArgs),
     /// The Protobuf side of the database.
     #[command(subcommand)]
     Proto(ProtoCommand),
@@ -111,6 +139,55 @@ pub(crate) enum DumpFormat {
     Json,
     /// Lines for people.
     Text,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CheckArgs {
+    /// The database: a folder that is there. While another process has it open, its last checkpoint is checked.
+    #[arg(value_name = "DB")]
+    pub(crate) database: PathBuf,
+
+    /// Also verify every page of the storage file.
+    #[arg(long)]
+    pub(crate) deep: bool,
+
+    /// How the report is printed.
+    #[arg(short = 'm', long, value_enum, default_value_t = ReportMode::Text)]
+    pub(crate) mode: ReportMode,
+}
+
+/// Arguments of `backup`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BackupArgs {
+    /// The database: a folder that is there. While another process has it open, its last checkpoint is copied.
+    #[arg(value_name = "DB")]
+    pub(crate) database: PathBuf,
+
+    /// Where the backup goes: a folder that is empty or not there. It is a database that can be opened.
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RestoreArgs {
+    /// The backup: a folder that is there. It is not changed.
+    #[arg(value_name = "BACKUP")]
+    pub(crate) backup: PathBuf,
+
+    /// Where the database goes: a folder that is empty or not there.
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+}
+
+/// How a report is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportMode {
+    /// Lines for people.
+    Text,
+    /// One object.
+    Json,
 }
 
 /// Subcommands of `proto`.
@@ -213,6 +290,14 @@ mod tests {
         Args::command().debug_assert();
         let args = Args::parse_from(["tailwater", "app.db", "-c", "SELECT 1", "--mode", "json"]);
         assert!(args.command.is_none() && args.mode == Mode::Json && args.headers().is_none());
+        let memory = |words: &[&str]| Args::parse_from([&["tailwater"], words].concat()).memory;
+        assert_eq!(
+            memory(&["app.db", "--memory", "256MiB"]),
+            Some(Some(256 << 20))
+        );
+        assert_eq!(memory(&["--memory=64k", "app.db"]), Some(Some(64 << 10)));
+        assert_eq!(memory(&["--memory", "-c", "SELECT 1"]), Some(None));
+        assert!(Args::try_parse_from(["tailwater", "--memory", "app.db"]).is_err());
         let args = Args::parse_from(["tailwater", "feed", "app.db", "v", "--since", "t"]);
         assert!(matches!(args.command, Some(Command::Feed(_))));
     }

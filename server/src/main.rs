@@ -2,13 +2,16 @@
 //!
 //! It opens a database in its own process and talks to it through the embedded API only: what the command can do, a
 //! program can do. It never touches files of a database by itself. `args` says what can be asked for, `shell` runs
-//! statements and scripts, `feed` follows a view.
+//! statements and scripts, `feed` follows a view, `check` looks for damage,
+//! `backup` copies.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "this is the program that prints")]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod args;
+mod backup;
+mod check;
 mod csv;
 mod dot;
 mod failure;
@@ -21,6 +24,7 @@ mod open;
 mod output;
 mod progress;
 mod proto_files;
+mod quiet;
 mod report;
 mod script;
 mod shell;
@@ -37,6 +41,9 @@ fn main() -> ExitCode {
     let ended = match &args.command {
         None => shell::main(&args),
         Some(Command::Feed(feed)) => feed::main(feed),
+        Some(Command::Check(arguments)) => check::main(arguments),
+        Some(Command::Backup(arguments)) => backup::backup(arguments),
+        Some(Command::Restore(arguments)) => backup::restore(arguments),
         Some(Command::Proto(ProtoCommand::Export { dir })) => proto_files::export(dir),
         Some(Command::Wal(WalCommand::Dump { path, format })) => wal_dump::main(path, *format),
     };

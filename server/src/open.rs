@@ -15,7 +15,7 @@ pub(crate) enum Access {
     Read,
 }
 
-/// Opens a database; without a path, one in memory.
+/// Opens a database; without a path, one in memory. It uses about as many bytes of memory as are given.
 ///
 /// # Errors
 /// When another process has it open, it is damaged, or the system says no.
@@ -23,8 +23,12 @@ pub(crate) fn open(
     path: Option<&Path>,
     access: Access,
     sync: SyncMode,
+    memory: Option<u64>,
 ) -> Result<Database, Failure> {
-    let builder = Database::builder().sync(sync);
+    let mut builder = Database::builder().sync(sync);
+    if let Some(bytes) = memory {
+        builder = builder.memory_budget(bytes);
+    }
     Ok(match (path, access) {
         (None, _) => builder.memory()?,
         (Some(path), Access::Write) => builder.open(path)?,

@@ -71,12 +71,15 @@ pub(crate) fn main(args: &Args) -> Result<u8, Failure> {
             "name its folder: tailwater --readonly app.db",
         ));
     }
-    let path = if args.memory {
-        None
-    } else {
-        args.database.as_deref()
-    };
-    let database = open::open(path, access, args.sync.into())?;
+    if args.memory == Some(None) && args.database.is_some() {
+        return Err(Failure::usage(
+            "--memory without a size is a database in memory, and a folder is named too",
+            "leave one of them out, or say how much memory: --memory 256MiB",
+        ));
+    }
+    let path = args.database.as_deref();
+    let memory = args.memory.flatten();
+    let database = open::open(path, access, args.sync.into(), memory)?;
     let mut shell = Shell::new(database, args);
     interrupt::install()?;
     if access == Access::Read {

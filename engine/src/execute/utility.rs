@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use tailwater_proto::{Direction, KeyRange, Row, SqlType, Value, sqlstate};
+use tailwater_proto::{Row, SqlType, Value, sqlstate};
 use tailwater_views::plan::Field;
-use tailwater_views::{ExecContext, Reader, function};
+use tailwater_views::{ExecContext, function};
 
 use super::run::{Ran, Surroundings, prepare, run_bound};
 use crate::catalog::{Object, ObjectName, Relation, RelationKind};
@@ -333,25 +333,7 @@ pub(super) fn check_view(
         cancel: around.cancel.clone(),
         ..ExecContext::default()
     };
-    let mut expected = maintenance::recompute(&txn.catalog, &relation, &txn.snapshot, &cx)?;
-    let mut problems = Vec::new();
-    let mut rows = 0_u64;
-    let mut stored = txn
-        .reader()
-        .scan(relation.storage, KeyRange::all(), Direction::Forward)?;
-    while let Some((key, image)) = stored.next()? {
-        rows += 1;
-        match expected.remove(&key) {
-            Some(recomputed) if recomputed == image => {}
-            Some(_) => problems.push(format!("the row {key:?} differs")),
-            None => problems.push(format!("the row {key:?} should not be there")),
-        }
-    }
-    problems.extend(
-        expected
-            .keys()
-            .map(|key| format!("the row {key:?} is missing")),
-    );
+    let found = maintenance::compare(&txn.catalog, &relation, &txn.snapshot, &cx)?;
     let columns = [
         ("view", SqlType::Text),
         ("rows", SqlType::Int8),
@@ -360,11 +342,14 @@ pub(super) fn check_view(
     ];
     let row = vec![
         Value::text(&relation.name.to_string()),
-        Value::Int(i64::try_from(rows).unwrap_or(i64::MAX)),
-        Value::Int(i64::try_from(problems.len()).unwrap_or(i64::MAX)),
-        problems
+        Value::Int(i64::try_from(found.rows).unwrap_or(i64::MAX)),
+        Value::Int(i64::try_from(found.differences.len()).unwrap_or(i64::MAX)),
+        found
+            .differences
             .first()
-            .map_or(Value::Null, |problem| Value::text(problem)),
+            .map_or(Value::Null, |(key, difference)| {
+                Value::text(&format!("the row {key:?} {}", difference.name()))
+            }),
     ];
     Ok(Ran::Collected(fields(&columns), vec![row.into()]))
 }

@@ -235,7 +235,7 @@ fn stage(
 ///
 /// # Errors
 /// Limits; failures of the storage.
-pub(crate) fn recompute(
+fn recompute(
     catalog: &Catalog,
     relation: &Arc<Relation>,
     snapshot: &Snapshot,
@@ -254,6 +254,62 @@ pub(crate) fn recompute(
         .flat_map(|staged| &staged.rows)
         .filter_map(|(key, row)| Some((key.clone(), Arc::clone(row.after.as_ref()?))))
         .collect())
+}
+
+/// A materialised view beside its query.
+pub(crate) struct Comparison {
+    /// Rows the view has.
+    pub(crate) rows: u64,
+    /// Where they are not what the query gives.
+    pub(crate) differences: Vec<(Key, Difference)>,
+}
+
+/// How a row of a view is not what its query gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Difference {
+    Differs,
+    Surplus,
+    Missing,
+}
+
+impl Difference {
+    /// What the row does, in words.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Differs => "differs",
+            Self::Surplus => "should not be there",
+            Self::Missing => "is missing",
+        }
+    }
+}
+
+/// Fills a view anew from what it reads, in memory, and compares each row with what is stored.
+///
+/// # Errors
+/// Limits; failures of the storage.
+pub(crate) fn compare(
+    catalog: &Catalog,
+    relation: &Arc<Relation>,
+    snapshot: &Snapshot,
+    cx: &ExecContext,
+) -> Result<Comparison> {
+    let mut expected = recompute(catalog, relation, snapshot, cx)?;
+    let mut found = Comparison {
+        rows: 0,
+        differences: Vec::new(),
+    };
+    let mut stored = snapshot.scan(relation.storage, KeyRange::all(), Direction::Forward);
+    while let Some((key, image)) = stored.next()? {
+        found.rows += 1;
+        match expected.remove(&key) {
+            Some(recomputed) if recomputed == image => {}
+            Some(_) => found.differences.push((key, Difference::Differs)),
+            None => found.differences.push((key, Difference::Surplus)),
+        }
+    }
+    let missing = expected.into_keys().map(|key| (key, Difference::Missing));
+    found.differences.extend(missing);
+    Ok(found)
 }
 
 /// Refuses a write into a view, saying what to do instead.

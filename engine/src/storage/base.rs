@@ -24,7 +24,7 @@ use super::memtable::{Cell, bound};
 
 /// The only type of table in the file.
 type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
-type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
+pub(super) type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
 /// A table with rows.
 struct Rows {
     rows: Table,
@@ -97,7 +97,7 @@ pub(super) fn encode_row(id: StorageId, key: &[u8], value: &[u8], row: &mut Vec<
 }
 
 /// Decodes and checks what [`encode_row`] wrote.
-fn decode_row(id: StorageId, key: &[u8], row: &[u8]) -> Result<Arc<[u8]>> {
+pub(super) fn decode_row(id: StorageId, key: &[u8], row: &[u8]) -> Result<Arc<[u8]>> {
     if let Some((crc, value)) = row.split_first_chunk()
         && u32::from_le_bytes(*crc) == row_checksum(id, key, value)
     {
@@ -168,7 +168,7 @@ impl Base {
             .transpose()
     }
 
-    fn guarded<T, E: Into<redb::Error>>(
+    pub(super) fn guarded<T, E: Into<redb::Error>>(
         &self,
         operation: impl FnOnce() -> std::result::Result<T, E>,
     ) -> Result<T> {
@@ -204,6 +204,16 @@ impl Base {
         let at = tables.partition_point(|(other, _)| *other < id);
         tables.insert(at, (id, table.clone()));
         Ok(table)
+    }
+
+    /// A table of its own, opened without looking into it.
+    pub(super) fn raw_table(&self, id: StorageId) -> Result<Option<Table>> {
+        let name = table_name(id);
+        self.guarded(|| match self.transaction.open_table(definition(&name)) {
+            Ok(table) => Ok(Some(table)),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error),
+        })
     }
 
     /// The storages that have a table, ascending.

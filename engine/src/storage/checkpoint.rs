@@ -304,7 +304,7 @@ pub(super) struct Checkpoint {
 }
 
 /// Begins a redb transaction that will be durable, with all that opening after a crash needs.
-fn begin_write(database: &Database) -> Result<WriteTransaction> {
+pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction> {
     guarded(|| {
         let mut transaction = database.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
@@ -485,7 +485,7 @@ impl Rows {
     }
 }
 
-fn write_meta(
+pub(super) fn write_meta(
     transaction: &WriteTransaction,
     applied: Lsn,
     meta: &[(String, Vec<u8>)],

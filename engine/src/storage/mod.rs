@@ -9,6 +9,7 @@ mod backend;
 mod base;
 mod checkpoint;
 mod conflict;
+mod copy;
 mod error;
 mod file;
 mod generation;
@@ -19,14 +20,19 @@ mod scan;
 mod scrub;
 mod snapshot;
 mod store;
+mod survey;
+mod verify;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use checkpoint::{CheckpointReport, Progress};
+pub(crate) use copy::copy_snapshot;
 pub(crate) use error::StorageError;
 pub(crate) use scan::Scan;
 pub use scrub::ScrubReport;
 pub(crate) use snapshot::Snapshot;
 pub(crate) use store::Store;
 pub use store::StoreSettings;
+pub(crate) use survey::Surveyed;
+pub(crate) use verify::verify_pages;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tailwater_proto::{Direction, Key, KeyRange, Lsn, StorageId};
 
-use super::base::BaseCursor;
+use super::base::{Base, BaseCursor};
 use super::error::Result;
 use super::generation::Root;
 use super::live::Live;
@@ -40,6 +40,11 @@ impl Snapshot {
     #[must_use]
     pub(crate) fn lsn(&self) -> Lsn {
         self.0.lsn
+    }
+
+    /// The storage file as it reads it.
+    pub(super) fn base(&self) -> &Base {
+        &self.0.root.base
     }
 
     /// The value under `key`, or `None`.

@@ -332,6 +332,12 @@ impl Store {
         self.dropped.lock().insert(id, lsn);
     }
 
+    /// Storages that are dropped and may still be in the file.
+    #[must_use]
+    pub(crate) fn dropped_storages(&self) -> BTreeSet<StorageId> {
+        self.dropped.lock().keys().copied().collect()
+    }
+
     /// Drops all storages, in the file and in memory, that are not among `known`: after a crash nobody remembers which
     /// ones were dropped since the last checkpoint. To be called when all of the log is applied. Says how many there
     /// were.

@@ -24,6 +24,12 @@ struct DotCommand {
 /// All of them, by name.
 const COMMANDS: &[DotCommand] = &[
     DotCommand {
+        name: "backup",
+        arguments: "DIR",
+        help: "copy the database as it is now into a folder of its own",
+        run: backup,
+    },
+    DotCommand {
         name: "check",
         arguments: "[VIEW]",
         help: "compare materialized views with their queries computed anew",
@@ -281,6 +287,17 @@ fn null_value(shell: &mut Shell, arguments: &[String]) -> Result<(), Failure> {
             Ok(())
         }
         _ => Err(misused("nullvalue")),
+    }
+}
+
+fn backup(shell: &mut Shell, arguments: &[String]) -> Result<(), Failure> {
+    match arguments {
+        [dir] => {
+            let report = shell.database.backup(dir)?;
+            shell.printer.line(&format!("backup: {report}"))?;
+            Ok(())
+        }
+        _ => Err(misused("backup")),
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn main(args: &FeedArgs) -> Result<u8, Failure> {
             "name the folder of one that is there: tailwater feed app.db v",
         ));
     }
-    let database = open::open(Some(&args.database), Access::Write, args.sync.into())?;
+    let database = open::open(Some(&args.database), Access::Write, args.sync.into(), None)?;
     let feed = subscribe(&database, args, args.since.as_deref())?;
     let writer = args
         .with_sql

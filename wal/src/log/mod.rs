@@ -19,6 +19,7 @@ mod retention;
 mod scan;
 mod segment;
 pub(crate) mod slots;
+pub(crate) mod survey;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wal;

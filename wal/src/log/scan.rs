@@ -139,6 +139,26 @@ impl Scanner {
         Ok(remains)
     }
 
+    /// Goes on behind the end, where the next group begins with a whole frame; `false` if there is none.
+    pub(crate) fn resume_behind(&mut self, end: End) -> io::Result<bool> {
+        let seed = self.seed;
+        let mut at = (end.offset + 1).next_multiple_of(BLOCK);
+        while let Some(bytes) = self.bytes(at, FRAME_BYTES)? {
+            if let Some(header) = bytes
+                .first_chunk()
+                .and_then(|h| FrameHeader::decode(h, seed))
+            {
+                let payload = self.bytes(at + FRAME_BYTES as u64, header.len as usize)?;
+                if payload.map(crate::checksum) == Some(header.payload_crc) {
+                    self.offset = at;
+                    return Ok(true);
+                }
+            }
+            at += BLOCK;
+        }
+        Ok(false)
+    }
+
     fn is_padding(&mut self, offset: u64) -> io::Result<bool> {
         let left = offset
             .next_multiple_of(BLOCK)

@@ -12,6 +12,7 @@ use super::background;
 use super::format::{Epoch, parse_segment_name};
 use super::group::Ticket;
 use super::parts::LargeRecord;
+use super::pool::Pool;
 use super::reader::Reader;
 use super::recover::{OnRecord, RecoveryReport, recover};
 use super::slots::Slot;
@@ -19,6 +20,9 @@ use super::writer::{DurableHook, Intent, Log};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
 use crate::vfs::Vfs;
+
+/// Length of a segment that only says where a log begins.
+const FIRST_SEGMENT_BYTES: u64 = 64 << 10;
 
 /// A write-ahead log: opaque payloads, numbered 1, 2, 3 …, durable in that order.
 ///
@@ -85,6 +89,34 @@ impl Wal {
         let none = &mut |_: Lsn, _: &[u8]| Ok(());
         let opened = Self::recover(vfs, dir, settings, database_id, Lsn::ZERO, none, on_durable)?;
         Ok(opened.0)
+    }
+
+    /// Lays the beginning of a log into the empty directory `dir`, for a storage that holds everything up to `after`
+    /// already: one segment, durable when this returns. [`recover`](Self::recover) goes on from there.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] when the directory holds a log.
+    pub fn begin_at(
+        vfs: Arc<dyn Vfs>,
+        dir: &Path,
+        database_id: [u8; 16],
+        after: Lsn,
+        history: Vec<Epoch>,
+    ) -> Result<()> {
+        vfs.create_dir_all(dir)
+            .map_err(|e| Error::io("make", dir, e))?;
+        let names = vfs.list(dir).map_err(|e| Error::io("list", dir, e))?;
+        if names.iter().any(|name| parse_segment_name(name).is_some()) {
+            return Err(Error::Exists {
+                dir: dir.to_owned(),
+            });
+        }
+        let settings = Settings {
+            segment_bytes: FIRST_SEGMENT_BYTES,
+            ..Settings::default()
+        };
+        let pool = Pool::new(vfs, dir, database_id, settings, 1, history);
+        pool.take(after).map(drop)
     }
 
     /// Opens the log in `dir`, after a crash or a clean close, and delivers every record after `applied`, in

@@ -8,6 +8,7 @@ mod damage;
 mod full;
 mod large;
 mod slots;
+mod survey;
 mod tail;
 mod twin;
 
