@@ -108,6 +108,8 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Make a database of a backup, after checking all of it.
     Restore(RestoreArgs),
+    /// Extract what is readable from a damaged database into a new one, and say what is lost.
+    Salvage(SalvageArgs),
     /// The Protobuf side of the database.
     #[command(subcommand)]
     Proto(ProtoCommand),
@@ -179,6 +181,22 @@ pub(crate) struct RestoreArgs {
     /// Where the database goes: a folder that is empty or not there.
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
+}
+
+/// Arguments of `salvage`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SalvageArgs {
+    /// The damaged database: a folder that nobody has open. It is not changed.
+    #[arg(value_name = "DB")]
+    pub(crate) database: PathBuf,
+
+    /// Where the new database goes: a folder that is empty or not there.
+    #[arg(value_name = "NEW")]
+    pub(crate) new: PathBuf,
+
+    /// Also apply records of the log behind ones that cannot be read: rows may then be of no state there ever was.
+    #[arg(long)]
+    pub(crate) past_holes: bool,
 }
 
 /// How a report is printed.

@@ -3,7 +3,8 @@
 //! It opens a database in its own process and talks to it through the embedded API only: what the command can do, a
 //! program can do. It never touches files of a database by itself. `args` says what can be asked for, `shell` runs
 //! statements and scripts, `feed` follows a view, `check` looks for damage,
-//! `backup` copies.
+//! `backup` copies, `salvage` takes
+//! what is left.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "this is the program that prints")]
@@ -26,6 +27,7 @@ mod progress;
 mod proto_files;
 mod quiet;
 mod report;
+mod salvage;
 mod script;
 mod shell;
 mod wal_dump;
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Some(Command::Check(arguments)) => check::main(arguments),
         Some(Command::Backup(arguments)) => backup::backup(arguments),
         Some(Command::Restore(arguments)) => backup::restore(arguments),
+        Some(Command::Salvage(arguments)) => salvage::main(arguments),
         Some(Command::Proto(ProtoCommand::Export { dir })) => proto_files::export(dir),
         Some(Command::Wal(WalCommand::Dump { path, format })) => wal_dump::main(path, *format),
     };

@@ -13,6 +13,7 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
+pub(crate) use self::content::{describe_key, storage_name};
 pub(crate) use self::offline::{no_database, open_over};
 use self::report::Findings;
 pub use self::report::{CheckOptions, CheckPart, CheckReport, Damage};

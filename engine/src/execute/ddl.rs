@@ -192,6 +192,22 @@ pub(super) fn add_index(txn: &mut Transaction, index: Index) -> Result<()> {
     load::fill_index(txn, &relation, &index)
 }
 
+/// Puts an object into the catalog as it was in another database; an index is filled, and a materialised view will be
+/// by the commit.
+///
+/// # Errors
+/// `23505` if two rows agree in a unique index.
+pub(crate) fn add_object(txn: &mut Transaction, object: Object) -> Result<()> {
+    match object {
+        Object::Index(index) => add_index(txn, Index::clone(&index)),
+        Object::Relation(relation) if relation.kind == RelationKind::MaterializedView => {
+            txn.created.insert(relation.id);
+            txn.put_object(relation.id, Some(Object::Relation(relation)))
+        }
+        other => txn.put_object(other.id(), Some(other)),
+    }
+}
+
 /// Compiles the query of a materialised view, without making anything: for EXPLAIN.
 pub(super) fn plan_view(
     around: &Surroundings<'_>,

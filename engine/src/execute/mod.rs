@@ -13,5 +13,6 @@ mod sequence;
 pub(crate) mod setting;
 mod utility;
 
+pub(crate) use self::ddl::add_object;
 pub(crate) use self::query::Source;
 pub(crate) use self::run::{Ran, Surroundings, mode_of, run, run_prepared};
