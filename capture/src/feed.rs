@@ -5,10 +5,10 @@
 //! Next door: `ring`, `router`, `subscription`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tailwater_proto::{Lsn, StorageId};
-use tailwater_wal::sync::{Mutex, RwLock};
+use tailwater_wal::sync::atomic::{AtomicU64, Ordering};
+use tailwater_wal::sync::{Mutex, RwLock, is_weakened, too_early};
 
 use crate::catch_up::CatchUp;
 use crate::epoch::EpochHistory;
@@ -85,7 +85,11 @@ impl Feed {
     /// If `lsn` is not the number after the last one pushed.
     pub fn push(&self, lsn: Lsn, record: Arc<[u8]>) {
         let published = Lsn(self.published.load(Ordering::Acquire));
-        let releasable = published.min(self.log.newest());
+        let releasable = if is_weakened("let go of what nobody has seen") {
+            Lsn::MAX
+        } else {
+            published.min(self.log.newest())
+        };
         self.ring.lock().push(lsn, record, releasable);
     }
 
@@ -104,6 +108,9 @@ impl Feed {
         if upto <= routed {
             return;
         }
+        _ = too_early("publish before routing", || {
+            self.published.store(upto.0, Ordering::Release);
+        });
         if router.len() > 0 {
             let mut batch = std::mem::take(&mut router.batch);
             self.ring.lock().copy(routed, upto, &mut batch);
@@ -136,12 +143,14 @@ impl Feed {
         } = request;
         let selection = Arc::new(selection.checked()?);
         let mailbox = Arc::new(Mailbox::new());
+        let early = too_early("learn the seam before joining", || self.published());
         let (number, seam) = {
             let mut router = self.router.lock();
             if router.is_closed() {
                 return Err(Error::Closed);
             }
-            (router.join(&selection, &mailbox), router.routed())
+            let number = router.join(&selection, &mailbox);
+            (number, early.unwrap_or(router.routed()))
         };
         let identity = crate::subscription::Identity {
             selection: selection.fingerprint(),
@@ -236,9 +245,10 @@ impl Feed {
 
     /// Empties a subscription's queue and lets it fill again; the owner reads up to the seam by itself.
     pub(crate) fn rejoin(&self, mailbox: &Mailbox) -> CatchUp {
+        let early = too_early("rejoin behind the router's back", || self.published());
         let router = self.router.lock();
         mailbox.rejoin();
-        CatchUp::new(router.routed())
+        CatchUp::new(early.unwrap_or(router.routed()))
     }
 
     pub(crate) fn leave(&self, number: u64) {

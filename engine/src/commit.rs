@@ -12,7 +12,7 @@ use tailwater_proto::{EncodeError, Lsn, sqlstate};
 use tailwater_views::ExecContext;
 
 use crate::catalog::Catalog;
-use crate::engine::{Engine, SequencedCatalog};
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance;
 use crate::txn::{Mode, Section, Transaction, WriteSet};
@@ -99,11 +99,7 @@ impl Engine {
         }
         if has_ddl {
             sequencer.catalog = Arc::clone(&catalog);
-            self.catalogs.lock().push_back(SequencedCatalog {
-                lsn,
-                catalog,
-                dropped,
-            });
+            self.visible.sequence(lsn, catalog, dropped);
         }
         sequencer.tip = lsn;
         sequencer.commit_time_us = commit_time_us;

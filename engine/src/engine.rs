@@ -4,11 +4,11 @@
 //! together, then the feed. After a failure of the log the engine is poisoned: it goes on answering reads of what is
 //! visible and refuses everything else.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::{Mutex, MutexGuard, RwLock};
+use parking_lot::{Mutex, MutexGuard};
 use tailwater_capture::{Feed, ResetReason};
 use tailwater_proto::key_codec::decode_key;
 use tailwater_proto::{Direction, KeyRange, Lsn, StorageId, Value, sqlstate};
@@ -26,6 +26,7 @@ use crate::recovery::RecoveryReport;
 use crate::settings::Settings;
 use crate::storage::Store;
 use crate::txn::{Mode, Transaction};
+use crate::visible::Visible;
 
 /// The parts of one open database.
 pub(crate) struct Engine {
@@ -35,10 +36,8 @@ pub(crate) struct Engine {
     pub(crate) wal: Arc<Wal>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) sequencer: Mutex<Sequencer>,
-    /// Catalogs that are sequenced but not visible yet.
-    pub(crate) catalogs: Mutex<VecDeque<SequencedCatalog>>,
-    /// The catalog that is visible, with the LSN of its last change.
-    visible_catalog: RwLock<(Lsn, Arc<Catalog>)>,
+    /// The catalog that is visible, and those that wait.
+    pub(crate) visible: Visible<Catalog>,
     /// Held while a reading process goes over to another checkpoint.
     attaching: Mutex<()>,
     poisoned: OnceLock<String>,
@@ -80,14 +79,6 @@ impl Publisher {
     }
 }
 
-/// A catalog that is sequenced: it becomes visible with its commit.
-pub(crate) struct SequencedCatalog {
-    pub(crate) lsn: Lsn,
-    pub(crate) catalog: Arc<Catalog>,
-    /// Storages that are no more.
-    pub(crate) dropped: Vec<StorageId>,
-}
-
 /// What an engine is made of, handed over by `database::open`.
 pub(crate) struct Parts {
     pub(crate) settings: Settings,
@@ -122,8 +113,7 @@ impl Engine {
                 commit_time_us: parts.commit_time_us,
                 catalog: Arc::clone(&catalog),
             }),
-            catalogs: Mutex::default(),
-            visible_catalog: RwLock::new((parts.tip, catalog)),
+            visible: Visible::new(parts.tip, catalog),
             attaching: Mutex::default(),
             poisoned: OnceLock::new(),
             closed: AtomicBool::new(false),
@@ -155,7 +145,7 @@ impl Engine {
                 self.check_closed()?;
                 // Between going over to another checkpoint and reading its catalog nobody begins.
                 let _attached = self.attached_anew()?;
-                self.visible()
+                self.visible.read(&self.store)
             }
             Mode::ReadWrite => {
                 self.check_poisoned()?;
@@ -181,9 +171,10 @@ impl Engine {
         if self.store.reattach()? {
             let next_id = crate::recovery::read_meta(&self.store)?.map_or(0, |meta| meta.next_id);
             let mut catalog = crate::recovery::load_catalog(&self.store, next_id)?;
-            let mut visible = self.visible_catalog.write();
-            catalog.succeed(&visible.1);
-            *visible = (self.store.visible_lsn(), Arc::new(catalog));
+            self.visible.replace(self.store.visible_lsn(), |shown| {
+                catalog.succeed(shown);
+                catalog
+            });
         }
         Ok(Some(guard))
     }
@@ -202,25 +193,12 @@ impl Engine {
 
     /// The version of the visible catalog.
     pub(crate) fn visible_catalog_version(&self) -> u64 {
-        self.visible_catalog.read().1.version()
+        self.visible.catalog().version()
     }
 
     /// The visible catalog.
     pub(crate) fn visible_catalog(&self) -> Arc<Catalog> {
-        Arc::clone(&self.visible_catalog.read().1)
-    }
-
-    /// What is visible now: rows and the catalog that goes with them.
-    fn visible(&self) -> (crate::storage::Snapshot, Arc<Catalog>) {
-        loop {
-            let snapshot = self.store.snapshot_visible();
-            let (changed, catalog) = &*self.visible_catalog.read();
-            // The catalog is published just before the rows: between the two, look again.
-            if *changed <= snapshot.lsn() {
-                return (snapshot, Arc::clone(catalog));
-            }
-            std::hint::spin_loop();
-        }
+        self.visible.catalog()
     }
 
     /// Waits until `lsn` is durable (or, in the other sync modes, as safe as the mode promises) and visible.
@@ -239,17 +217,7 @@ impl Engine {
 
     /// Makes everything up to `lsn` visible and delivers it to subscribers.
     fn publish(&self, lsn: Lsn) {
-        let mut dropped = Vec::new();
-        {
-            let mut catalogs = self.catalogs.lock();
-            while catalogs.front().is_some_and(|next| next.lsn <= lsn)
-                && let Some(mut next) = catalogs.pop_front()
-            {
-                dropped.append(&mut next.dropped);
-                *self.visible_catalog.write() = (next.lsn, next.catalog);
-            }
-        }
-        self.store.set_visible(lsn);
+        let dropped = self.visible.publish(lsn, &self.store);
         self.feed.publish(lsn, self.wal.durable_lsn() >= lsn);
         if !dropped.is_empty() {
             self.feed.reset(&dropped, ResetReason::Replaced);

@@ -115,6 +115,7 @@ mod to_value;
 mod tx;
 mod txn;
 mod typed;
+mod visible;
 pub mod wal_dump;
 
 pub use self::backup::BackupReport;

@@ -7,10 +7,10 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::sync::{Condvar, Mutex};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Condvar, Mutex, is_weakened};
 
 /// When a task wants its next step.
 ///
@@ -287,7 +287,7 @@ impl Worker for ThreadWorker {
     fn wake(&self) {
         let mut state = self.state.lock();
         if !state.woken {
-            state.woken = true;
+            state.woken = !is_weakened("forget who was woken");
             self.changed.notify_one();
         }
     }

@@ -2,6 +2,8 @@
 
 mod ends;
 mod lag;
+#[cfg(shuttle)]
+mod models;
 mod routing;
 mod seam;
 mod sinks;

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use parking_lot::MutexGuard;
 use tailwater_proto::{Key, Lsn, StorageId};
+use tailwater_wal::sync::MutexGuard;
 
 use super::generation::Generation;
 use super::live::Live;

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 
 use redb::{Database, Durability, ReadableTable, WriteTransaction};
 use tailwater_proto::{Key, Lsn, StorageId};
+use tailwater_wal::sync::{is_weakened, too_early};
 
 use super::base::{
     FORMAT, META_APPLIED, META_FORMAT, definition, encode_row, guarded, meta_definition, table_name,
@@ -244,7 +245,7 @@ impl Store {
     /// Ends the active generation, so that later commits go to a new one; not while an earlier one still
     /// waits for `limit` to reach its end.
     fn freeze(&self, limit: Lsn) {
-        let _gate = self.gate.lock();
+        let _gate = (!is_weakened("freeze amid a commit")).then(|| self.gate.lock());
         self.replace_root(|root| {
             let waits = root
                 .frozen
@@ -282,6 +283,12 @@ impl Store {
             history.forget_storage(*id);
         }
         let history = Arc::new(history);
+        _ = too_early("drop what was frozen before the file shows it", || {
+            self.replace_root(|root| Root {
+                frozen: pending.clone(),
+                ..root.clone()
+            });
+        });
         self.replace_root(|root| Root {
             active: Arc::clone(&root.active),
             frozen: pending,

@@ -4,10 +4,10 @@
 //! is replaced as a whole and never edited. Next door: `checkpoint`, which freezes and replaces.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
 
-use parking_lot::RwLock;
 use tailwater_proto::{Lsn, StorageId};
+use tailwater_wal::sync::RwLock;
+use tailwater_wal::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
 
 use super::base::Base;
 use super::history::History;

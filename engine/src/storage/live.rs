@@ -3,10 +3,9 @@
 //! From it follows which versions must be kept: those seen at a registered LSN or at any LSN from the visible
 //! one on. It holds no data and never waits. Next door: `snapshot`, which registers; `memtable`, which asks.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::{Mutex, MutexGuard};
 use tailwater_proto::Lsn;
+use tailwater_wal::sync::atomic::{AtomicU64, Ordering};
+use tailwater_wal::sync::{Mutex, MutexGuard, is_weakened};
 
 #[cfg(test)]
 use super::error::{Result, StorageError};
@@ -152,6 +151,7 @@ impl Live {
         let floor = readers
             .0
             .first()
+            .filter(|_| !is_weakened("let go of what is read"))
             .map_or(visible, |(lsn, _)| visible.min(*lsn));
         self.floor.fetch_max(floor.0, Ordering::AcqRel);
     }

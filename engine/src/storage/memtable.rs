@@ -7,11 +7,11 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{RwLock, RwLockWriteGuard};
 use smallvec::{SmallVec, smallvec};
 use tailwater_proto::{Key, KeyRange, Lsn};
+use tailwater_wal::sync::atomic::{AtomicU64, Ordering};
+use tailwater_wal::sync::{RwLock, RwLockWriteGuard};
 
 use super::live::Live;
 

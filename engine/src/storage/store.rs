@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 
-use parking_lot::{Mutex, RwLock};
 use tailwater_proto::{Key, Lsn, StorageId};
+use tailwater_wal::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
+use tailwater_wal::sync::{Mutex, RwLock, too_early};
 use tailwater_wal::vfs::{OpenMode, Vfs};
 
 use super::apply::Apply;
@@ -105,7 +105,7 @@ impl Store {
     /// # Errors
     /// I/O, damage, or a file of a later version.
     pub(crate) fn open(vfs: Arc<dyn Vfs>, path: &Path, settings: StoreSettings) -> Result<Self> {
-        let repaired = Arc::new(AtomicBool::new(false));
+        let repaired = Arc::default();
         let open = || {
             if !vfs.exists(path).map_err(io)? {
                 create(&*vfs, path)?;
@@ -302,7 +302,9 @@ impl Store {
     /// The state at the visible LSN: for reads.
     #[must_use]
     pub(crate) fn snapshot_visible(&self) -> Snapshot {
-        let (lsn, root) = self.live.register_visible_with(|| self.root());
+        let early = too_early("take the layers before registering", || self.root());
+        let now = || early.unwrap_or_else(|| self.root());
+        let (lsn, root) = self.live.register_visible_with(now);
         Snapshot::new(lsn, root, Arc::clone(&self.live))
     }
 

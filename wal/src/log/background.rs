@@ -3,7 +3,6 @@
 //! Two tasks, woken by signals. They decide nothing that a caller could not do itself; without them
 //! (`Background::Caller`) the log works the same. Next door: `writer`, `pool`; below: `spawn`, which runs them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -13,6 +12,8 @@ use super::writer::{Intent, Log};
 use crate::error::{Error, Result};
 use crate::settings::{Settings, SyncMode};
 use crate::spawn::{Call, Next, Task, Worker};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::is_weakened;
 
 /// How soon buffered records are written in sync mode `off`.
 const OFF_WRITE_PERIOD: Duration = Duration::from_millis(100);
@@ -49,7 +50,9 @@ impl Signals {
 
     /// Something was appended or written: the flusher looks at it one period later.
     pub(crate) fn arm(&self) {
-        if !self.armed.load(Ordering::Relaxed) && !self.armed.swap(true, Ordering::SeqCst) {
+        let is_new =
+            !self.armed.load(Ordering::Relaxed) && !self.armed.swap(true, Ordering::SeqCst);
+        if is_new && !is_weakened("arm without waking") {
             self.wake_flusher();
         }
     }

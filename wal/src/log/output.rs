@@ -5,7 +5,6 @@
 //! Next door: `pool`, where segments come from.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::format::{BLOCK_BYTES, FRAMES_AT, FrameHeader, FrameKind, seal};
 use super::pool::now_unix_ms;
@@ -13,6 +12,8 @@ use super::segment::Segment;
 use super::writer::{Batch, Intent, Log};
 use crate::error::{Error, Failure};
 use crate::settings::SyncMode;
+use crate::sync::atomic::Ordering;
+use crate::sync::{is_weakened, too_early};
 
 /// Where groups are written.
 #[derive(Debug)]
@@ -66,9 +67,12 @@ impl Output {
         // Parts of a record that is not whole are nothing anyone waits for.
         let is_due = log.settings.sync == SyncMode::Commit && batch.completes;
         let sync = intent != Intent::AsSet || is_due;
-        if sync {
+        if sync && !is_weakened("acknowledge before the sync") {
             self.sync()?;
         }
+        _ = too_early("say durable before it can be read", || {
+            log.durable.store(batch.last.0, Ordering::Release);
+        });
         if !batch.bytes.is_empty() {
             let end = self.offset + batch.bytes.len() as u64;
             self.active

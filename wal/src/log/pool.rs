@@ -9,7 +9,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tailwater_proto::Lsn;
@@ -18,7 +17,8 @@ use super::format::{self, BLOCK_BYTES, Epoch, FRAMES_AT, SegmentHeader};
 use super::segment::Segment;
 use crate::error::{Error, Result};
 use crate::settings::{Settings, SyncMode};
-use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, is_weakened};
 use crate::vfs::{OpenMode, Vfs, VfsFile};
 
 /// Bytes of a segment that is needed at once, with nothing prepared.
@@ -272,6 +272,10 @@ impl Pool {
 
     fn give_back(&self, state: &mut State, segment: Arc<Segment>) -> Result<()> {
         let path = segment.path.clone();
+        let is_read = Arc::strong_count(&segment) > 1;
+        if is_read && is_weakened("recycle a segment that is read") {
+            return self.reuse(state, &path, self.settings.segment_bytes);
+        }
         // With the last reference goes the map of the file, if there was one.
         let unread = Arc::into_inner(segment);
         let len = match &unread {
@@ -285,12 +289,16 @@ impl Pool {
         if len != self.settings.segment_bytes || self.enough(state) {
             return self.remove(&path);
         }
+        self.reuse(state, &path, len)
+    }
+
+    fn reuse(&self, state: &mut State, path: &Path, len: u64) -> Result<()> {
         let number = state.next_spare_no;
         state.next_spare_no += 1;
         let spare = self.dir.join(format::spare_name(number));
         self.vfs
-            .rename(&path, &spare)
-            .map_err(|e| Error::io("rename", &path, e))?;
+            .rename(path, &spare)
+            .map_err(|e| Error::io("rename", path, e))?;
         // Before its header is overwritten the old name must be gone for good.
         self.sync_dir()?;
         state.spares.push_back(Spare {

@@ -60,7 +60,10 @@ impl Log {
     }
 
     fn oldest_of(&self, segments: &VecDeque<Arc<Segment>>) -> Lsn {
+        // In this order: a first record that is published between the two looks is the one still to come at the first,
+        // and not one that is gone already.
+        let to_come = self.written_lsn().next();
         let first = segments.iter().find_map(|segment| segment.first_lsn());
-        first.unwrap_or_else(|| self.written_lsn().next())
+        first.unwrap_or(to_come)
     }
 }

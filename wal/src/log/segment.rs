@@ -6,15 +6,15 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use tailwater_proto::Lsn;
 
 use super::format::{self, FRAMES_AT, SegmentHeader};
 use crate::error::{Error, Result};
 use crate::settings::SealedReads;
-use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Mutex, OnceLock};
 use crate::vfs::{Mapping, VfsFile};
 
 /// Bytes between two entries of a segment's index.

@@ -9,7 +9,6 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tailwater_proto::Lsn;
 
@@ -22,7 +21,8 @@ use super::segment::Segment;
 use super::slots::Slots;
 use crate::error::{Error, Failure, Result};
 use crate::settings::{Settings, SyncMode};
-use crate::sync::{Condvar, Mutex, MutexGuard, RwLock};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard, RwLock, is_weakened, too_early};
 
 /// Buffers that grew beyond this are given back to the allocator.
 const BUFFER_BYTES_KEPT: usize = 4 << 20;
@@ -460,6 +460,9 @@ impl Log {
         }
         self.unwritten.fetch_sub(unwritten, Ordering::Release);
         if completes && self.settings.sync == SyncMode::Commit {
+            _ = too_early("acknowledge before the hook", || {
+                self.acknowledged.store(batch.last.0, Ordering::Release);
+            });
             (self.on_durable)(batch.last);
             self.acknowledged.store(batch.last.0, Ordering::Release);
         }
@@ -483,7 +486,7 @@ impl Log {
         let has_flusher = self.has_flusher(&queue);
         queue.leading = has_waiters;
         drop(queue);
-        if has_waiters {
+        if has_waiters && !is_weakened("forget to hand the lead over") {
             next.hand_lead();
         } else if has_futures && has_flusher {
             self.signals.flush();
@@ -512,7 +515,9 @@ impl Log {
         {
             group.settle(Some(Arc::clone(&failure)));
         }
-        self.settled.notify_all();
+        if !is_weakened("forget who watches after a failure") {
+            self.settled.notify_all();
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use crate::sync::{Mutex, MutexGuard, RwLock};
+use crate::sync::plain::{Mutex, MutexGuard, RwLock};
 
 use super::os::owner;
 use super::{LockOutcome, Mapping, OpenMode, Vfs, VfsFile, VfsLock};

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::memory::{MemoryFile, MemoryVfs};
 use super::{LockOutcome, Mapping, OpenMode, Pending, SyncFailure, Vfs, VfsFile};
-use crate::sync::Mutex;
+use crate::sync::plain::Mutex;
 use crate::vfs::Fate;
 
 /// How far a misdirected write or read is off, bytes.
@@ -455,7 +455,7 @@ impl fmt::Debug for SimulatedFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::Mutex as SharedMutex;
+    use crate::sync::plain::Mutex as SharedMutex;
 
     fn disk() -> (SimulatedVfs, Arc<dyn VfsFile>) {
         let disk = SimulatedVfs::new(MemoryVfs::new());

@@ -5,6 +5,8 @@ mod attach;
 mod conflict;
 mod crash;
 mod damage;
+#[cfg(shuttle)]
+mod models;
 mod stress;
 mod twin;
 

@@ -7,6 +7,8 @@ mod crash;
 mod damage;
 mod full;
 mod large;
+#[cfg(shuttle)]
+mod models;
 mod slots;
 mod survey;
 mod tail;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::{Disk, MemoryVfs, NameChange, Node, Tree};
-use crate::sync::Mutex;
+use crate::sync::plain::Mutex;
 
 /// Something that was not yet synced when the machine crashed.
 ///

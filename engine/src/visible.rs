@@ -1,0 +1,91 @@
+//! `Visible`: the catalog that goes with the rows everyone may see, and those that wait behind it.
+//!
+//! A catalog is shown just before the rows of its commit; who reads takes rows first and looks again if the catalog is
+//! newer. So nobody meets rows of a table that its catalog does not know. It never waits for a disk, and knows nothing
+//! of what is in a catalog. Next door: `storage`, which has the rows; `engine`, which publishes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tailwater_proto::{Lsn, StorageId};
+use tailwater_wal::sync::{Mutex, RwLock, is_weakened, spin_loop, too_early};
+
+use crate::storage::{Snapshot, Store};
+
+/// The visible catalog and those that are sequenced but not visible yet.
+pub(crate) struct Visible<C> {
+    /// With the LSN of its last change.
+    shown: RwLock<(Lsn, Arc<C>)>,
+    sequenced: Mutex<VecDeque<Sequenced<C>>>,
+}
+
+/// A catalog that becomes visible with its commit.
+struct Sequenced<C> {
+    lsn: Lsn,
+    catalog: Arc<C>,
+    /// Storages that are no more.
+    dropped: Vec<StorageId>,
+}
+
+impl<C> Visible<C> {
+    /// Shows the catalog as of `lsn`.
+    pub(crate) fn new(lsn: Lsn, catalog: Arc<C>) -> Self {
+        Self {
+            shown: RwLock::new((lsn, catalog)),
+            sequenced: Mutex::default(),
+        }
+    }
+
+    /// Takes in the catalog that commit `lsn` made; called in order, before the commit can be published.
+    pub(crate) fn sequence(&self, lsn: Lsn, catalog: Arc<C>, dropped: Vec<StorageId>) {
+        self.sequenced.lock().push_back(Sequenced {
+            lsn,
+            catalog,
+            dropped,
+        });
+    }
+
+    /// Shows rows and catalogs up to `upto`; returns the storages that are no more.
+    pub(crate) fn publish(&self, upto: Lsn, store: &Store) -> Vec<StorageId> {
+        _ = too_early("show rows before their catalog", || {
+            store.set_visible(upto);
+        });
+        let mut dropped = Vec::new();
+        {
+            let mut sequenced = self.sequenced.lock();
+            while sequenced.front().is_some_and(|next| next.lsn <= upto)
+                && let Some(mut next) = sequenced.pop_front()
+            {
+                dropped.append(&mut next.dropped);
+                *self.shown.write() = (next.lsn, next.catalog);
+            }
+        }
+        store.set_visible(upto);
+        dropped
+    }
+
+    /// What is visible now: rows and the catalog that goes with them.
+    pub(crate) fn read(&self, store: &Store) -> (Snapshot, Arc<C>) {
+        loop {
+            let snapshot = store.snapshot_visible();
+            let (changed, catalog) = &*self.shown.read();
+            // The catalog is published just before the rows: between the two, look again.
+            if *changed <= snapshot.lsn() || is_weakened("take any catalog") {
+                return (snapshot, Arc::clone(catalog));
+            }
+            spin_loop();
+        }
+    }
+
+    /// The visible catalog alone.
+    pub(crate) fn catalog(&self) -> Arc<C> {
+        Arc::clone(&self.shown.read().1)
+    }
+
+    /// Shows another catalog as of `lsn`, made from the one shown.
+    pub(crate) fn replace(&self, lsn: Lsn, next: impl FnOnce(&C) -> C) {
+        let mut shown = self.shown.write();
+        let next = next(&shown.1);
+        *shown = (lsn, Arc::new(next));
+    }
+}
