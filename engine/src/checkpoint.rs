@@ -182,7 +182,7 @@ impl Engine {
     }
 
     /// Does not begin a checkpoint that may fill the disk: the storage file would take nothing more until it is opened
-    /// again. If need be the log's spare files make way, for a checkpoint is what lets its old segments go.
+    /// again. If need be the log's spare files and its reserve make way, for a checkpoint is what lets its old segments go.
     fn ensure_room(&self) -> Result<()> {
         let path = self.store.path();
         let needed = self.store.checkpoint_bytes();
@@ -190,6 +190,10 @@ impl Engine {
         let mut left = free();
         if left.is_some_and(|left| left < needed) {
             self.wal.yield_spares().map_err(log_failed)?;
+            left = free();
+        }
+        if left.is_some_and(|left| left < needed && left + self.wal.reserve_bytes() >= needed) {
+            self.wal.spend_reserve().map_err(log_failed)?;
             left = free();
         }
         let starved = left.filter(|left| *left < needed);

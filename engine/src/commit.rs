@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tailwater_proto::record_codec::{RecordEncoder, Section as RecordSection};
+use tailwater_proto::record_codec::{ChangeRef, RecordEncoder, Section as RecordSection};
 use tailwater_proto::{EncodeError, Lsn, sqlstate};
 use tailwater_views::ExecContext;
 
@@ -16,6 +16,9 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance;
 use crate::txn::{Mode, Section, Transaction, WriteSet};
+
+/// The longest record that counts as one that drops something.
+const DROP_BYTES_MAX: usize = 64 << 10;
 
 /// What the sequencer guards.
 pub(crate) struct Sequencer {
@@ -83,8 +86,13 @@ impl Engine {
         let commit_time_us = self.clock.now_us().max(sequencer.commit_time_us);
         let record = encode(&writes, commit_time_us, &principal)?;
         // The last thing that can go wrong: after it the log has what it needs.
+        let frees = |error| match frees_space(&writes, !dropped.is_empty(), record.len()) {
+            true => self.wal.ensure_room_to_free(record.len()),
+            false => Err(error),
+        };
         self.wal
             .ensure_room(record.len())
+            .or_else(frees)
             .map_err(|error| log_refused(&error))?;
 
         let lsn = sequencer.tip.next();
@@ -197,6 +205,12 @@ impl Engine {
             ))
         }
     }
+}
+
+/// Whether a commit lets rows go and adds none, or drops more than it adds: on a full disk it may have the reserve.
+fn frees_space(writes: &WriteSet, drops: bool, len: usize) -> bool {
+    let added = |change: ChangeRef<'_>| change.after.map_or(Ok(()), |_| Err(()));
+    (drops && len <= DROP_BYTES_MAX) || writes.for_each_change(Section::Base, added).is_ok()
 }
 
 /// The log could not make room for a commit, of which nothing is left then.

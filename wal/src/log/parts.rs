@@ -5,7 +5,6 @@
 //! parts behind, which whatever comes next makes void. Next door: `assembly`, which puts parts together again.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tailwater_proto::Lsn;
 
@@ -13,8 +12,10 @@ use super::format::{
     BLOCK_BYTES, FrameHeader, FrameKind, PART_BYTES, PAYLOAD_BYTES_MAX, frame_len, part_crc,
 };
 use super::group::Ticket;
+use super::pool::Purpose;
 use super::writer::{Intent, Log};
 use crate::error::{Error, Result};
+use crate::sync::atomic::Ordering;
 
 /// Bytes of parts that wait before they are written.
 const PARTS_BYTES_MAX: usize = 1 << 20;
@@ -226,7 +227,8 @@ impl LargeRecord {
     }
 
     fn put(&mut self, kind: FrameKind) -> Result<()> {
-        self.log.ensure_room(self.part.len() + PART_BYTES)?;
+        let len = self.part.len() + PART_BYTES;
+        self.log.ensure_room(len, Purpose::Any)?;
         self.log.append_part(self.lsn, kind, self.at, &self.part)?;
         self.at += self.part.len() as u64;
         self.part.clear();

@@ -14,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tailwater_proto::Lsn;
 
 use super::format::{self, BLOCK_BYTES, Epoch, FRAMES_AT, SegmentHeader};
+use super::reserve::{Reserve, is_full};
 use super::segment::Segment;
 use crate::error::{Error, Result};
 use crate::settings::{Settings, SyncMode};
@@ -33,9 +34,19 @@ pub(crate) struct Pool {
     dir: PathBuf,
     database_id: [u8; 16],
     settings: Settings,
+    pub(crate) reserve: Reserve,
     state: Mutex<State>,
     /// Bytes for frames in the segment that `take` would give without asking the file system for more.
     next_bytes: AtomicU64,
+}
+
+/// What room is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Anything.
+    Any,
+    /// Giving room back.
+    Free,
 }
 
 #[derive(Debug)]
@@ -73,6 +84,7 @@ impl Pool {
             spares: VecDeque::new(),
         };
         Self {
+            reserve: Reserve::new(Arc::clone(&vfs), dir, settings.reserve_bytes),
             vfs,
             dir: dir.to_owned(),
             database_id,
@@ -95,8 +107,9 @@ impl Pool {
         bytes <= self.next_bytes.load(Ordering::Acquire)
     }
 
-    /// Makes the next segment hold so many bytes of frames: a new file, if need be a small or a large one.
-    pub(crate) fn make_room(&self, bytes: u64, durable: Lsn) -> Result<()> {
+    /// Makes the next segment hold so many bytes of frames: a new file, if need be a small or a large one. What is owed to
+    /// the reserve is left alone, unless it is for that.
+    pub(crate) fn make_room(&self, bytes: u64, durable: Lsn, purpose: Purpose) -> Result<()> {
         let mut state = self.state.lock();
         if self.fits_next(bytes) {
             return Ok(());
@@ -108,8 +121,12 @@ impl Pool {
         let number = state.next_spare_no;
         state.next_spare_no += 1;
         let wanted = least.max(usual);
-        let made = match self.fill_if_free(number, wanted) {
-            Err(_) if wanted > least => self.fill_if_free(number, least).map(|()| least),
+        let owed = match purpose {
+            Purpose::Any => self.reserve.owed(),
+            Purpose::Free => 0,
+        };
+        let made = match self.fill_if_free(number, wanted, owed) {
+            Err(_) if wanted > least => self.fill_if_free(number, least, owed).map(|()| least),
             made => made.map(|()| wanted),
         }?;
         if let Some(ready) = state.ready.take() {
@@ -134,14 +151,41 @@ impl Pool {
         }
     }
 
-    /// As `fill`, but refuses at once where the file system says that there is no room.
-    fn fill_if_free(&self, number: u64, bytes: u64) -> Result<()> {
-        let free = self.vfs.free_bytes(&self.dir).ok().flatten();
-        if free.is_some_and(|free| free < bytes) {
-            let path = self.dir.join(format::spare_name(number));
-            return Err(Error::io("fill", path, ErrorKind::StorageFull.into()));
+    /// As `fill`, but refuses at once where the file system says that there is no room, with `kept` bytes left over.
+    fn fill_if_free(&self, number: u64, bytes: u64, kept: u64) -> Result<()> {
+        if self
+            .free_bytes()
+            .is_some_and(|free| free < bytes.saturating_add(kept))
+        {
+            return Err(self.full(number));
         }
         self.fill(number, bytes)
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        self.vfs.free_bytes(&self.dir).ok().flatten()
+    }
+
+    fn full(&self, number: u64) -> Error {
+        let path = self.dir.join(format::spare_name(number));
+        Error::io("fill", path, ErrorKind::StorageFull.into())
+    }
+
+    /// Looks whether there is as much room again as the reserve had, and so many bytes.
+    ///
+    /// # Errors
+    /// When there is not.
+    pub(crate) fn settle_debt(&self, bytes: u64) -> Result<()> {
+        let needed = self.reserve.owed().saturating_add(bytes);
+        let prepared = self.prepared_bytes();
+        if self
+            .free_bytes()
+            .is_some_and(|free| free.saturating_add(prepared) < needed)
+        {
+            return Err(self.full(self.state.lock().next_spare_no));
+        }
+        self.reserve.forgive();
+        Ok(())
     }
 
     /// Removes spare files beyond the next segment, for somebody who needs their space more. Says how many bytes.
@@ -158,8 +202,9 @@ impl Pool {
         Ok(bytes)
     }
 
-    /// Takes over the spare files found in the directory; removes those of another size.
+    /// Takes over the reserve and the spare files found in the directory; removes those of another size.
     pub(crate) fn adopt(&self, names: &[String]) -> Result<()> {
+        self.reserve.adopt(names)?;
         let mut state = self.state.lock();
         for (name, number) in names
             .iter()
@@ -212,7 +257,13 @@ impl Pool {
             let bytes = self.bytes_at_once();
             let number = state.next_spare_no;
             state.next_spare_no += 1;
-            self.fill(number, bytes)?;
+            match self.fill(number, bytes) {
+                // Whoever needs one here has no other way.
+                Err(error) if is_full(&error) && self.reserve.spend()? > 0 => {
+                    self.fill(number, bytes)?;
+                }
+                filled => filled?,
+            }
             state.spares.push_back(Spare {
                 number,
                 bytes,
@@ -226,6 +277,7 @@ impl Pool {
 
     /// Fills spare files and makes the next segment ready. `durable` tells what is durable by then.
     pub(crate) fn prepare(&self, durable: impl Fn() -> Lsn) -> Result<()> {
+        self.reserve.refill()?;
         loop {
             let mut state = self.state.lock();
             if self.enough(&state) {
@@ -239,7 +291,7 @@ impl Pool {
             state.next_spare_no += 1;
             drop(state);
             let bytes = self.settings.segment_bytes;
-            self.fill_if_free(number, bytes)?;
+            self.fill_if_free(number, bytes, self.reserve.owed())?;
             let mut state = self.state.lock();
             state.spares.push_back(Spare {
                 number,
@@ -378,7 +430,7 @@ impl Pool {
     }
 }
 
-fn zero(file: &dyn VfsFile, bytes: u64) -> std::io::Result<()> {
+pub(crate) fn zero(file: &dyn VfsFile, bytes: u64) -> std::io::Result<()> {
     let chunk = vec![0; ZERO_CHUNK_BYTES];
     let mut at = 0;
     while at < bytes {

@@ -12,7 +12,7 @@ use super::background;
 use super::format::{Epoch, parse_segment_name};
 use super::group::Ticket;
 use super::parts::LargeRecord;
-use super::pool::Pool;
+use super::pool::{Pool, Purpose};
 use super::reader::Reader;
 use super::recover::{OnRecord, RecoveryReport, recover};
 use super::slots::Slot;
@@ -299,7 +299,31 @@ impl Wal {
     /// # Errors
     /// [`Error::Io`], of kind `StorageFull` when the disk is full; the log goes on, and there is nothing to undo.
     pub fn ensure_room(&self, len: usize) -> Result<()> {
-        self.log.ensure_room(len)
+        self.log.ensure_room(len, Purpose::Any)
+    }
+
+    /// As [`ensure_room`](Self::ensure_room), for a record that lets something go: on a full disk the reserve
+    /// ([`Settings::reserve_bytes`]) is given up for it. From then on `ensure_room` refuses until there is as much room again.
+    ///
+    /// # Errors
+    /// As `ensure_room`, when the reserve does not do either.
+    pub fn ensure_room_to_free(&self, len: usize) -> Result<()> {
+        self.log.ensure_room(len, Purpose::Free)
+    }
+
+    /// Bytes of the reserve, if there is one.
+    #[must_use]
+    pub fn reserve_bytes(&self) -> u64 {
+        self.log.pool.reserve.held()
+    }
+
+    /// Gives the reserve up, for who needs its room to give more of it back: a checkpoint on a full disk. Returns its
+    /// bytes.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn spend_reserve(&self) -> Result<u64> {
+        self.log.pool.reserve.spend()
     }
 
     /// Removes prepared files beyond the next segment, for who needs the space to give more of it back: a checkpoint on

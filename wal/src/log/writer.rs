@@ -16,7 +16,8 @@ use super::background::Signals;
 use super::format::{BLOCK_BYTES, FrameHeader, FrameKind, frame_len};
 use super::group::{Group, Promise, Ticket, Woken};
 use super::output::Output;
-use super::pool::Pool;
+use super::pool::{Pool, Purpose};
+use super::reserve::is_full;
 use super::segment::Segment;
 use super::slots::Slots;
 use crate::error::{Error, Failure, Result};
@@ -204,14 +205,27 @@ impl Log {
 
     /// Makes sure that a record of `len` bytes, appended next, will find room on the disk, with all that is appended
     /// already. Asks the file system for more only when it must.
-    pub(crate) fn ensure_room(&self, len: usize) -> Result<()> {
+    pub(crate) fn ensure_room(&self, len: usize, purpose: Purpose) -> Result<()> {
         let new = self.frames_len(len).saturating_add(ROOM_MARGIN_BYTES);
         // In this order: a group that is written in between counts twice rather than not at all.
         let needed = self.unwritten.load(Ordering::Acquire).saturating_add(new);
+        if purpose == Purpose::Any && self.pool.reserve.is_owed() {
+            self.pool.settle_debt(needed)?;
+            self.signals.prepare();
+        }
         if needed <= self.room.load(Ordering::Acquire) || self.pool.fits_next(needed) {
             return Ok(());
         }
-        self.pool.make_room(needed, self.durable_lsn())
+        let made = self.pool.make_room(needed, self.durable_lsn(), purpose);
+        match made {
+            Err(error) if purpose == Purpose::Free && is_full(&error) => {
+                if self.pool.reserve.spend()? == 0 {
+                    return Err(error);
+                }
+                self.pool.make_room(needed, self.durable_lsn(), purpose)
+            }
+            made => made,
+        }
     }
 
     pub(crate) fn append(&self, lsn: Lsn, payload: &[u8]) -> Result<()> {

@@ -104,6 +104,74 @@ fn spares_make_way_but_never_the_next_segment() {
     );
 }
 
+/// Without a reserve a full disk stayed full: what would have made room needed some first.
+#[test]
+fn the_reserve_is_for_what_makes_room_again() {
+    let settings = Settings {
+        reserve_bytes: 512 << 10,
+        ..quiet()
+    };
+    let reserve = Path::new(DIR).join("reserve");
+    let vfs = MemoryVfs::new();
+    let wal = create(&vfs, settings.clone());
+    vfs.set_capacity_bytes(1 << 20);
+    wal.prepare().unwrap();
+    assert_eq!(wal.reserve_bytes(), 0, "little room is not made less");
+    vfs.set_capacity_bytes(4 << 20);
+    wal.prepare().unwrap();
+    assert_eq!(wal.reserve_bytes(), 512 << 10);
+    let mut last = 0;
+    let fill = |last: &mut u64| {
+        while append(&wal, *last + 1, 3000) {
+            *last += 1;
+            wal.ticket(Lsn(*last)).wait().unwrap();
+        }
+    };
+    fill(&mut last);
+    assert!(last > 300, "{last}");
+    assert_eq!(wal.reserve_bytes(), 512 << 10, "nobody else takes it");
+    // On this disk the log is opened again, and takes what is there.
+    let reopened = recover(&copy_full(&vfs), settings.clone(), Lsn(last)).unwrap();
+    assert_eq!(reopened.report.last_lsn, Lsn(last));
+    drop(reopened);
+    for _ in 0..50 {
+        wal.ensure_room_to_free(3000).unwrap();
+        last += 1;
+        wal.append(Lsn(last), payload(last, 3000)).unwrap();
+        wal.ticket(Lsn(last)).wait().unwrap();
+        assert!(!append(&wal, last + 1, 10), "it is not for this");
+    }
+    assert!(!vfs.exists(&reserve).unwrap());
+    // It ends as well.
+    let mut more = 0;
+    while wal.ensure_room_to_free(3000).is_ok() {
+        last += 1;
+        more += 1;
+        wal.append(Lsn(last), payload(last, 3000)).unwrap();
+        wal.ticket(Lsn(last)).wait().unwrap();
+    }
+    assert!(more > 30 && more < 200, "{more}");
+    // There is room again: first for everybody, then for another reserve.
+    vfs.set_capacity_bytes(5 << 20);
+    fill(&mut last);
+    vfs.set_capacity_bytes(16 << 20);
+    wal.prepare().unwrap();
+    assert_eq!(wal.reserve_bytes(), 512 << 10);
+    assert!(append(&wal, last + 1, 10));
+    assert_eq!(wal.spend_reserve().unwrap(), 512 << 10);
+    wal.close().unwrap();
+    drop(wal);
+    let found = recover(&vfs.crash(), settings, Lsn::ZERO).unwrap();
+    assert_records(&found.records, 1..=last + 1);
+}
+
+/// A copy of a disk that is full too.
+fn copy_full(vfs: &MemoryVfs) -> MemoryVfs {
+    let other = copy(vfs);
+    other.set_capacity_bytes(other.used_bytes());
+    other
+}
+
 /// Any mix of sizes, groups, modes and space: what `ensure_room` agreed to is written, whatever the disk says later.
 #[test]
 fn what_was_agreed_to_is_written() {
@@ -120,12 +188,21 @@ fn what_was_agreed_to_is_written() {
             spare_segments: rng.below(3) as usize,
             group_bytes_max: 1 << (10 + rng.below(10)),
             chunk_bytes: 4096 << rng.below(8),
+            reserve_bytes: rng.below(3) * (100 << 10),
             ..quiet()
         };
         let wal = create(&vfs, settings.clone());
         let (mut last, mut refusals) = (0, 0);
         for _ in 0..300 {
-            match rng.below(12) {
+            match rng.below(14) {
+                12 => drop(wal.spend_reserve()),
+                13 => {
+                    let len = rng.below(3000) as usize;
+                    if wal.ensure_room_to_free(len).is_ok() {
+                        last += 1;
+                        wal.append(Lsn(last), payload(last, len)).unwrap();
+                    }
+                }
                 0 => vfs.set_capacity_bytes(u64::MAX),
                 1 => vfs.set_capacity_bytes(vfs.used_bytes() + rng.below(200 << 10)),
                 2 => vfs.set_capacity_bytes(0),
