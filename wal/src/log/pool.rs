@@ -275,9 +275,15 @@ impl Pool {
         made
     }
 
-    /// Fills spare files and makes the next segment ready. `durable` tells what is durable by then.
+    /// Fills spare files and makes the next segment ready, then the reserve. `durable` tells what is durable by then.
     pub(crate) fn prepare(&self, durable: impl Fn() -> Lsn) -> Result<()> {
-        self.reserve.refill()?;
+        self.prepare_next(durable)?;
+        // The log goes on without one, and the next time it is tried again.
+        _ = self.reserve.refill();
+        Ok(())
+    }
+
+    fn prepare_next(&self, durable: impl Fn() -> Lsn) -> Result<()> {
         loop {
             let mut state = self.state.lock();
             if self.enough(&state) {
