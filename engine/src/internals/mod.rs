@@ -18,3 +18,5 @@ pub mod explain {
 pub mod sql {
     pub use crate::sql::*;
 }
+
+pub mod storage;

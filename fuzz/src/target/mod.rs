@@ -8,12 +8,15 @@ pub mod canary;
 pub mod feed_token;
 pub mod json;
 pub mod key_codec;
+pub mod merge_iter;
 pub mod record_codec;
 pub mod row_codec;
 pub mod sql_execute;
 pub mod sql_parse;
+pub mod sql_plan;
 pub mod value_codec;
 pub mod view_recompute;
+pub mod wal_ops;
 pub mod wal_recover;
 
 use crate::rng::Rng;
@@ -104,6 +107,25 @@ pub const TARGETS: &[Target] = &[
         smoke: 800,
     },
     Target {
+        name: "wal_ops",
+        doc: "whatever is done to a log, and whenever it crashes: what was acknowledged is there, in order, as it was \
+              written, and nothing that was never written",
+        run: wal_ops::run,
+        generate: wal_ops::generate,
+        corpus: nothing,
+        words: &[],
+        smoke: 400,
+    },
+    Target {
+        name: "merge_iter",
+        doc: "a snapshot reads through memtables and file what one map would hold, by key and by range, both ways",
+        run: merge_iter::run,
+        generate: merge_iter::generate,
+        corpus: nothing,
+        words: &[],
+        smoke: 150,
+    },
+    Target {
         name: "sql_parse",
         doc: "SQL is parsed or refused at a place within the text, and each statement parses alone",
         run: sql_parse::run,
@@ -111,6 +133,15 @@ pub const TARGETS: &[Target] = &[
         corpus: crate::corpus::sql,
         words: crate::sql_text::WORDS,
         smoke: 600,
+    },
+    Target {
+        name: "sql_plan",
+        doc: "what binds can be explained or is refused with an SQLSTATE, and explaining changes nothing",
+        run: sql_plan::run,
+        generate: sql_plan::generate,
+        corpus: crate::corpus::sql,
+        words: crate::sql_text::WORDS,
+        smoke: 100,
     },
     Target {
         name: "sql_execute",

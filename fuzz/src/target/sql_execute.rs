@@ -15,7 +15,7 @@ use crate::choices::Choices;
 use crate::rng::Rng;
 use crate::{memory, sql_text};
 
-const SCHEMA: &str = "
+pub(super) const SCHEMA: &str = "
     CREATE TABLE t (a INT PRIMARY KEY, b TEXT, c DOUBLE PRECISION, d NUMERIC(10, 2), e TIMESTAMP, f BOOL);
     CREATE TABLE u (x BIGINT PRIMARY KEY, y INT, z DOCUMENT);
     CREATE TABLE docs;
