@@ -29,6 +29,7 @@ mod mutate;
 pub mod rng;
 mod shrink;
 mod sql_text;
+mod sqlite_text;
 pub mod target;
 mod value;
 

@@ -14,6 +14,7 @@ pub mod row_codec;
 pub mod sql_execute;
 pub mod sql_parse;
 pub mod sql_plan;
+pub mod sql_sqlite;
 pub mod value_codec;
 pub mod view_recompute;
 pub mod wal_ops;
@@ -152,6 +153,15 @@ pub const TARGETS: &[Target] = &[
         corpus: crate::corpus::sql,
         words: crate::sql_text::WORDS,
         smoke: 60,
+    },
+    Target {
+        name: "sql_sqlite",
+        doc: "a query of the common subset answers as SQLite does, in the same order where one is asked for",
+        run: sql_sqlite::run,
+        generate: sql_sqlite::generate,
+        corpus: nothing,
+        words: &[],
+        smoke: 150,
     },
     Target {
         name: "view_recompute",
