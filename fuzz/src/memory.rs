@@ -22,15 +22,19 @@ pub fn peak_bytes() -> Option<u64> {
 /// # Panics
 /// If the peak grew by more than [`GROWTH_BYTES_MAX`].
 pub fn bounded<T>(work: impl FnOnce() -> T) -> T {
+    bounded_to(GROWTH_BYTES_MAX, work)
+}
+
+/// As [`bounded`], with a bound of the caller's own. Other threads count, too.
+///
+/// # Panics
+/// If the peak grew by more than `bytes_max`.
+pub fn bounded_to<T>(bytes_max: u64, work: impl FnOnce() -> T) -> T {
     let before = peak_bytes();
     let done = work();
     if let (Some(before), Some(after)) = (before, peak_bytes()) {
         let growth = after.saturating_sub(before);
-        assert!(
-            growth <= GROWTH_BYTES_MAX,
-            "{} MiB were asked for",
-            growth >> 20
-        );
+        assert!(growth <= bytes_max, "{} MiB were asked for", growth >> 20);
     }
     done
 }
