@@ -2,6 +2,24 @@
 //!
 //! It only reads: beside a process that has the database open, and on a log that cannot be opened any more. It judges
 //! nothing. Next door: the room `wal`, whose FORMAT.md describes the bytes.
+//!
+//! ```
+//! use std::{path::Path, sync::Arc};
+//! use tailwater::{Database, vfs::MemoryVfs, wal_dump};
+//!
+//! # fn main() -> tailwater::Result<()> {
+//! let disk = Arc::new(MemoryVfs::new());
+//! Database::builder().vfs(disk.clone()).open("shop")?.exec("CREATE TABLE orders (id INT PRIMARY KEY)", ())?;
+//! let mut records = 0;
+//! for line in wal_dump::open(disk, Path::new("shop"))? {
+//!     if let wal_dump::Dumped::Frame(frame) = line? {
+//!         records += u32::from(frame.kind == wal_dump::FrameKind::Record);
+//!     }
+//! }
+//! assert_eq!(records, 1);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::path::Path;
 use std::sync::Arc;
