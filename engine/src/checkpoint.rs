@@ -13,7 +13,7 @@ use tailwater_wal::spawn::{Call, Next, Spawn, Task, Worker};
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::{CheckpointReport, Progress};
+use crate::storage::{CheckpointReport, Compacted, Progress};
 
 /// Longest time a writer waits for memory.
 const ADMISSION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -159,7 +159,24 @@ impl Engine {
         let meta = crate::recovery::meta(self);
         let report = self.store.checkpoint(durable, &meta)?;
         self.release()?;
+        self.compact_if_sparse();
         Ok(report)
+    }
+
+    /// Writes what is durable into the storage file and the file anew, without the space of what was deleted.
+    ///
+    /// # Errors
+    /// I/O and a full disk; the file is as it was then.
+    pub(crate) fn compact(&self) -> Result<Compacted> {
+        self.checkpoint()?;
+        Ok(self.store.compact(&*self.vfs)?)
+    }
+
+    /// Compacts a file that is mostly empty. It is no matter if that does not work now.
+    fn compact_if_sparse(&self) {
+        if self.store.is_sparse() {
+            let _ = self.store.compact(&*self.vfs);
+        }
     }
 
     /// Takes the next step of a checkpoint, beginning one if none is under way.
@@ -170,6 +187,7 @@ impl Engine {
         })?;
         if let Progress::Done(_) = progress {
             self.release()?;
+            self.compact_if_sparse();
         }
         Ok(progress)
     }

@@ -413,6 +413,31 @@ impl Database {
         self.engine().checkpoint().map(drop)
     }
 
+    /// Takes a checkpoint and writes the storage file anew, without the space of rows that were deleted; commits and
+    /// reads go on. Returns the bytes of the file before and after. A database does so by itself after a checkpoint
+    /// that finds a file of more than 64 MiB mostly empty, as long as not more than 1 GiB would be copied.
+    ///
+    /// # Errors
+    /// I/O and a full disk: the copy needs room beside the file, which stays as it was then.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let db = tailwater::Database::open(dir.path().join("app.db"))?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY, text TEXT);
+    ///          INSERT INTO t SELECT i, repeat('text', 500) FROM generate_series(1, 2000) AS s (i)", ())?;
+    /// db.checkpoint()?;
+    /// db.exec("DELETE FROM t WHERE id > 10", ())?;
+    /// let (before, after) = db.compact()?;
+    /// assert!(after < before / 4, "{before} to {after}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn compact(&self) -> Result<(u64, u64)> {
+        let compacted = self.engine().compact()?;
+        Ok((compacted.before, compacted.after))
+    }
+
     /// Reads every row of the storage file, as the last checkpoint left it, and checks its checksum, while all else
     /// goes on: finds damage before a query does. It mends nothing.
     ///

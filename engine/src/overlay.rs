@@ -322,7 +322,7 @@ mod tests {
                 let run = |vfs: &dyn Vfs| -> io::Result<Vec<u8>> {
                     match what {
                         0 => vfs.rename(name, other).map(|()| Vec::new()),
-                        1 if at % 3 == 0 => vfs.remove(name).map(|()| Vec::new()),
+                        1 if at.is_multiple_of(3) => vfs.remove(name).map(|()| Vec::new()),
                         2 => {
                             let file = vfs.open(name, OpenMode::ReadWrite)?;
                             file.set_len(at).map(|()| Vec::new())

@@ -70,7 +70,7 @@ fn write(db: &Database, rng: &mut Rng, history: &mut Vec<Change>) {
 #[test]
 fn backups_under_load_hold_the_state_of_the_commit_they_name() {
     for seed in [1, std::process::id().into()] {
-        println!("seed {seed}");
+        eprintln!("seed {seed}");
         let vfs = MemoryVfs::new();
         let db = Database::builder()
             .vfs(Arc::new(vfs.clone()))

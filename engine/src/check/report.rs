@@ -81,7 +81,9 @@ impl CheckOptions {
     /// let calls = Arc::new(AtomicU64::new(0));
     /// let told = Arc::clone(&calls);
     /// let options = CheckOptions::default().on_progress(move |_, _| { told.fetch_add(1, Ordering::Relaxed); });
-    /// Database::memory()?.check_with(&options)?;
+    /// let db = Database::memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// db.check_with(&options)?;
     /// assert!(calls.load(Ordering::Relaxed) > 0);
     /// # Ok(())
     /// # }

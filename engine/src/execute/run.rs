@@ -54,6 +54,7 @@ pub(crate) fn mode_of(statement: &Statement) -> Mode {
         | Statement::Fetch(_)
         | Statement::CloseCursor(_)
         | Statement::Checkpoint
+        | Statement::Vacuum
         | Statement::Analyze(_) => Mode::ReadOnly,
         Statement::Explain(explain) if !explain.analyze => Mode::ReadOnly,
         Statement::Explain(explain) => mode_of(&explain.statement),
@@ -117,6 +118,11 @@ fn run_parsed(
             around.parameters.refuse_more_than(0)?;
             around.engine.checkpoint()?;
             Ok(Ran::Count("CHECKPOINT", 0))
+        }
+        Statement::Vacuum => {
+            around.parameters.refuse_more_than(0)?;
+            around.engine.compact()?;
+            Ok(Ran::Count("VACUUM", 0))
         }
         _ => {
             refuse_writes(txn)?;

@@ -69,6 +69,9 @@ impl LogRuns {
                 fault.reason
             ));
         }
+        if let Some(tail) = survey.tail {
+            end.get_or_insert((tail.lsn, "they were never confirmed and cannot be read"));
+        }
         Ok(Self { runs, end })
     }
 

@@ -29,7 +29,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::execute::add_object;
 use crate::open::{file_name, new_database_id};
 use crate::recovery;
-use crate::storage::Store;
+use crate::storage::{Store, Write};
 
 /// Rows of one commit into the new database.
 const COMMIT_ROWS: usize = 1000;
@@ -323,7 +323,7 @@ struct Target<'s> {
     database_id: [u8; 16],
     next_id: u32,
     lsn: Lsn,
-    batch: Vec<(StorageId, tailwater_proto::Key, Option<Arc<[u8]>>)>,
+    batch: Vec<Write>,
     failed: Option<Error>,
 }
 

@@ -125,6 +125,8 @@ pub enum Statement {
     Analyze(Vec<ObjectName>),
     /// CHECKPOINT.
     Checkpoint,
+    /// VACUUM: write the storage file anew, without the space of what was deleted.
+    Vacuum,
 }
 
 impl Statement {

@@ -156,6 +156,16 @@ impl Base {
         self.meta.get(name).map(Vec::as_slice)
     }
 
+    /// All values of the meta table but the storage's own.
+    pub(super) fn engine_meta(&self) -> Vec<(&str, Vec<u8>)> {
+        let own = [META_APPLIED, META_FORMAT];
+        let meta = self
+            .meta
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.clone()));
+        meta.filter(|(name, _)| !own.contains(name)).collect()
+    }
+
     fn number<const N: usize>(&self, name: &str) -> Result<Option<[u8; N]>> {
         self.meta(name)
             .map(|bytes| {

@@ -117,6 +117,9 @@ impl Store {
         {
             return Err(StorageError::ReservedName((*name).to_owned()));
         }
+        if self.compactions.is_unsure() {
+            return Err(StorageError::NeedsReopen);
+        }
         if self.is_broken.load(Ordering::Acquire) {
             self.reopen(writer)?;
         }
@@ -163,7 +166,7 @@ impl Store {
     }
 
     /// Takes a step of the checkpoint under way. After a failure of the file it is opened anew.
-    fn step(&self, under_way: &mut Option<Checkpoint>) -> Result<Progress> {
+    pub(super) fn step(&self, under_way: &mut Option<Checkpoint>) -> Result<Progress> {
         let File::Writer(writer) = &self.file else {
             return Err(StorageError::ReadOnly);
         };
@@ -218,7 +221,7 @@ impl Store {
     }
 
     /// Reads and writes through a new handle of the file, since the old one is of no use after an error.
-    fn reopen(&self, writer: &Writer) -> Result<()> {
+    pub(super) fn reopen(&self, writer: &Writer) -> Result<()> {
         writer.reopen()?;
         let base = Arc::new(self.file.base()?);
         // The failed checkpoint may have come as far as the file.

@@ -38,7 +38,7 @@ impl File {
     /// How long the file is, if this process may make it longer; else 0.
     pub(super) fn len_to_grow(&self) -> u64 {
         match self {
-            Self::Writer(writer) => writer.file.len().unwrap_or(0),
+            Self::Writer(writer) => writer.len(),
             Self::Reader(_) => 0,
         }
     }
@@ -47,7 +47,7 @@ impl File {
     #[cfg(test)]
     pub(super) fn close(self) -> Result<()> {
         match self {
-            Self::Writer(writer) => match writer.handle.into_inner() {
+            Self::Writer(writer) => match writer.current.into_inner().handle {
                 Some(handle) => guarded(|| handle.database.close()),
                 None => Ok(()),
             },
@@ -58,7 +58,8 @@ impl File {
 
 /// The storage file as a process that only reads has it open.
 pub(super) struct Reader {
-    file: Arc<dyn VfsFile>,
+    vfs: Arc<dyn Vfs>,
+    path: PathBuf,
     cache_bytes: usize,
     attached: Mutex<Attached>,
 }
@@ -71,10 +72,12 @@ struct Attached {
 }
 
 impl Reader {
-    pub(super) fn open(file: Arc<dyn VfsFile>, cache_bytes: usize) -> Result<Self> {
+    pub(super) fn open(vfs: Arc<dyn Vfs>, path: &Path, cache_bytes: usize) -> Result<Self> {
+        let file = vfs.open(path, OpenMode::Read).map_err(io)?;
         let attached = Mutex::new(Attached::new(&file, cache_bytes)?);
         Ok(Self {
-            file,
+            vfs,
+            path: path.to_owned(),
             cache_bytes,
             attached,
         })
@@ -87,11 +90,13 @@ impl Reader {
     /// Attaches to the checkpoint that is there now; `None` if it is still the one known.
     pub(super) fn reattach(&self) -> Result<Option<Base>> {
         let mut attached = self.attached.lock();
-        let now = Header::read(&*self.file).map_err(io)?;
+        // Under its name, for the writer may have put another file in its place.
+        let file = self.vfs.open(&self.path, OpenMode::Read).map_err(io)?;
+        let now = Header::read(&*file).map_err(io)?;
         if now == attached.header && !attached.moved.load(Ordering::Acquire) {
             return Ok(None);
         }
-        let next = Attached::new(&self.file, self.cache_bytes)?;
+        let next = Attached::new(&file, self.cache_bytes)?;
         let base = next.base()?;
         *attached = next;
         Ok(Some(base))
@@ -138,10 +143,17 @@ impl Attached {
 
 /// The storage file as its only writer has it open.
 pub(super) struct Writer {
-    file: Arc<dyn VfsFile>,
     cache_bytes: usize,
+    current: Mutex<Current>,
+}
+
+/// The file that is written now.
+struct Current {
+    file: Arc<dyn VfsFile>,
     /// `None` after it could not be opened again.
-    handle: Mutex<Option<Handle>>,
+    handle: Option<Handle>,
+    /// Handles of files that this one has replaced, as long as somebody reads through them.
+    replaced: Vec<Handle>,
 }
 
 /// redb's handle of the file.
@@ -159,33 +171,81 @@ impl Writer {
     ) -> Result<Self> {
         let handle = Handle::open(&file, cache_bytes, repaired)?;
         Ok(Self {
-            file,
             cache_bytes,
-            handle: Mutex::new(Some(handle)),
+            current: Mutex::new(Current {
+                file,
+                handle: Some(handle),
+                replaced: Vec::new(),
+            }),
         })
     }
 
     pub(super) fn with<T>(&self, work: impl FnOnce(&Handle) -> Result<T>) -> Result<T> {
-        match &*self.handle.lock() {
+        match &self.current.lock().handle {
             Some(handle) => work(handle),
             None => Err(StorageError::NeedsReopen),
         }
     }
 
+    /// How long the file is.
+    pub(super) fn len(&self) -> u64 {
+        self.current.lock().file.len().unwrap_or(0)
+    }
+
     /// Opens the file anew after a failed read or write, from which redb does not recover by itself. What still reads
     /// through the old handle is refused with `CheckpointMoved`.
     pub(super) fn reopen(&self) -> Result<()> {
-        let mut handle = self.handle.lock();
+        let mut current = self.current.lock();
         // Two handles must never be there at once.
-        if let Some(old) = handle.take() {
+        if let Some(old) = current.handle.take() {
             old.failed.store(true, Ordering::Release);
         }
-        *handle = Some(Handle::open(&self.file, self.cache_bytes, &Arc::default())?);
+        current.handle = Some(Handle::open(
+            &current.file,
+            self.cache_bytes,
+            &Arc::default(),
+        )?);
         Ok(())
+    }
+
+    /// Opens another file, to be written in the place of this one once [`replace`](Self::replace) is told so.
+    pub(super) fn open_other(&self, file: Arc<dyn VfsFile>) -> Result<Replacement> {
+        let handle = Handle::open(&file, self.cache_bytes, &Arc::default())?;
+        Ok(Replacement { file, handle })
+    }
+
+    /// Writes and reads another file from now on; who reads this one goes on.
+    pub(super) fn replace(&self, with: Replacement) {
+        let mut current = self.current.lock();
+        current.file = with.file;
+        if let Some(old) = current.handle.replace(with.handle) {
+            current.replaced.push(old);
+        }
+    }
+
+    /// Closes files that were replaced and are not read any more.
+    pub(super) fn close_replaced(&self) {
+        let mut current = self.current.lock();
+        let replaced = std::mem::take(&mut current.replaced);
+        let (read, done): (Vec<_>, Vec<_>) = replaced.into_iter().partition(Handle::is_read);
+        current.replaced = read;
+        drop(current);
+        drop(done);
     }
 }
 
+/// A file about to take the place of another.
+pub(super) struct Replacement {
+    file: Arc<dyn VfsFile>,
+    handle: Handle,
+}
+
 impl Handle {
+    /// Whether a `Base` reads through it: each shares the flag with the handle and its backend.
+    fn is_read(&self) -> bool {
+        Arc::strong_count(&self.failed) > 2
+    }
+
     fn open(
         file: &Arc<dyn VfsFile>,
         cache_bytes: usize,

@@ -15,6 +15,7 @@ use tailwater_wal::vfs::{OpenMode, Vfs};
 
 use super::apply::Apply;
 use super::checkpoint::Checkpoint;
+use super::compact::{Compactions, remove_unfinished};
 use super::error::{Result, StorageError};
 use super::file::{File, Reader, Writer, create, in_file, io};
 use super::generation::{Generation, Root};
@@ -96,6 +97,7 @@ pub(crate) struct Store {
     repaired: bool,
     /// A write failed, and the file could not be opened anew yet.
     pub(super) is_broken: AtomicBool,
+    pub(super) compactions: Compactions,
     pub(super) file: File,
 }
 
@@ -110,6 +112,7 @@ impl Store {
             if !vfs.exists(path).map_err(io)? {
                 create(&*vfs, path)?;
             }
+            remove_unfinished(&*vfs, path)?;
             let file = vfs.open(path, OpenMode::ReadWrite).map_err(io)?;
             let writer = Writer::open(file, settings.cache_bytes, &repaired)?;
             let mut store = Self::with_file(File::Writer(writer), path, settings)?;
@@ -131,8 +134,7 @@ impl Store {
         settings: StoreSettings,
     ) -> Result<Self> {
         let open = || {
-            let file = vfs.open(path, OpenMode::Read).map_err(io)?;
-            let reader = Reader::open(file, settings.cache_bytes)?;
+            let reader = Reader::open(Arc::clone(&vfs), path, settings.cache_bytes)?;
             Self::with_file(File::Reader(Box::new(reader)), path, settings)
         };
         open().map_err(|error| in_file(error, path))
@@ -192,6 +194,7 @@ impl Store {
             path: path.to_owned(),
             repaired: false,
             is_broken: AtomicBool::new(false),
+            compactions: Compactions::default(),
             file,
         })
     }

@@ -193,7 +193,7 @@ impl Walk<'_> {
         &mut self,
         name: (u32, u64),
         path: &Path,
-        opened: Option<(Vec<u8>, Arc<dyn VfsFile>)>,
+        opened: Option<Opened>,
     ) -> Option<(SegmentHeader, Arc<dyn VfsFile>)> {
         let decoded = opened.map(|(block, file)| (SegmentHeader::decode(&block), file));
         let reason = match decoded {
@@ -368,8 +368,11 @@ impl Walk<'_> {
     }
 }
 
-/// The header's block and the file; `None` if it is shorter than that.
-fn open(vfs: &dyn Vfs, path: &Path) -> std::io::Result<Option<(Vec<u8>, Arc<dyn VfsFile>)>> {
+/// The header's block and the file.
+type Opened = (Vec<u8>, Arc<dyn VfsFile>);
+
+/// Opens a segment; `None` if it is shorter than its header.
+fn open(vfs: &dyn Vfs, path: &Path) -> std::io::Result<Option<Opened>> {
     let file = vfs.open(path, OpenMode::Read)?;
     if file.len()? < BLOCK_BYTES as u64 {
         return Ok(None);

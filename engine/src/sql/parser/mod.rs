@@ -150,6 +150,12 @@ impl Grammar<'_> {
                     self.parser.advance_token();
                     Ok(Statement::Checkpoint)
                 }
+                "vacuum" => {
+                    self.parser.advance_token();
+                    // There is one way to do it.
+                    let _ = self.parser.parse_keyword(Keyword::FULL);
+                    Ok(Statement::Vacuum)
+                }
                 other => Err(self.unknown_statement(&other.to_ascii_uppercase())),
             },
         }

@@ -332,10 +332,6 @@ impl Grammar<'_> {
             ("SECURITY", None),
             ("UNLISTEN", None),
             ("USE", None),
-            (
-                "VACUUM",
-                Some("space is reused by itself; CHECKPOINT writes the log's changes back"),
-            ),
         ];
         match KNOWN.iter().find(|(known, _)| *known == word) {
             Some((known, hint)) => self.unsupported(known, *hint),

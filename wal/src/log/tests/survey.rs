@@ -99,12 +99,12 @@ fn what_recovery_takes_a_survey_takes() {
         for lsn in 1..=n {
             wal.append(Lsn(lsn), payload(lsn, (rng.next() % 9000) as usize))
                 .unwrap();
-            if rng.next() % 3 == 0 {
+            if rng.next().is_multiple_of(3) {
                 wal.ticket(Lsn(lsn)).wait().unwrap();
             }
         }
         let mut kept = Rng(seed + 1000);
-        let crashed = vfs.crash_keeping(&mut |_| kept.next() % 2 == 0);
+        let crashed = vfs.crash_keeping(&mut |_| kept.next().is_multiple_of(2));
         drop(wal);
         let before = copy(&crashed);
         let (survey, surveyed) = surveyed(&before);
