@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tailwater_proto::Lsn;
+use tailwater_wal::mutant;
 
 use crate::catch_up::{CatchUp, Fetched};
 use crate::error::{Error, Result};
@@ -66,6 +67,12 @@ impl Subscription {
     ) -> Self {
         let catch_up = CatchUp::new(seam);
         let (position, phase) = match start {
+            Start::After(lsn) if mutant::is("resume_one_too_late") => {
+                (lsn.next().min(seam), Phase::CatchUp(catch_up))
+            }
+            Start::After(lsn) if mutant::is("resume_one_too_early") => {
+                (Lsn(lsn.0.saturating_sub(1)), Phase::CatchUp(catch_up))
+            }
             Start::After(lsn) => (lsn, Phase::CatchUp(catch_up)),
             Start::SnapshotThenDeltas { lsn, rows } => (
                 lsn,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tailwater_proto::record_codec::{RecordView, Section};
 use tailwater_proto::{Direction, Key, KeyRange, Lsn};
+use tailwater_wal::mutant;
 
 use crate::catalog::{Catalog, decode_object, system_storage};
 use crate::engine::Engine;
@@ -151,8 +152,16 @@ pub(crate) fn apply(
     let record = RecordView::decode(payload)?;
     let mut writes = Vec::new();
     for section in [Section::Base, Section::Derived, Section::State] {
+        if section == Section::Derived && mutant::is("forget_derived_section")
+            || section == Section::State && mutant::is("forget_state_section")
+        {
+            continue;
+        }
         for change in record.changes(section) {
             let change = change?;
+            if change.after.is_none() && mutant::is("forget_deletions_in_replay") {
+                continue;
+            }
             meta.next_id = meta.next_id.max(change.storage.0.saturating_add(1));
             if change.storage == system_storage::OBJECTS
                 && let Some(row) = change.after
@@ -171,6 +180,9 @@ pub(crate) fn apply(
     report.records += 1;
     report.rows += writes.len() as u64;
     report.bytes += payload.len() as u64;
+    if report.records == 1 && mutant::is("skip_first_record_in_replay") {
+        writes.clear();
+    }
     store.apply(lsn, writes);
     store.set_visible(lsn);
     meta.commit_time_us = record.commit_time_us();

@@ -31,6 +31,7 @@ mod shrink;
 mod sql_text;
 mod sqlite_text;
 pub mod target;
+pub mod torture;
 mod value;
 
 pub use campaign::Campaign;

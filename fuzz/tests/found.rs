@@ -18,6 +18,11 @@ const FOUND: &[(&str, &str, &str)] = &[
         "85200000000000000000000000000000002e000020",
         "records older than their segment were accepted behind an empty one, and then never again",
     ),
+    (
+        "wal_ops",
+        "00000000ff00819c000076000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000003bf8",
+        "a segment whose preparation failed at the sync of its name was left behind, empty, and damage once those before it were gone",
+    ),
 ];
 
 #[test]

@@ -7,6 +7,8 @@
 
 mod error;
 mod log;
+#[doc(hidden)]
+pub mod mutant;
 mod settings;
 pub mod spawn;
 pub mod sync;

@@ -6,9 +6,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tailwater_wal::mutant;
 use tailwater_wal::vfs::VfsFile;
 
 use std::ops::Bound;
+
+use super::header::HeaderCopies;
 
 /// Bytes of redb's header that change whenever a checkpoint is committed.
 const HEADER_BYTES: usize = 320;
@@ -20,13 +23,23 @@ const FLAG_UNCLEAN: u8 = 2;
 #[derive(Debug)]
 pub(super) struct WriterBackend {
     file: Arc<dyn VfsFile>,
+    /// Where each header is kept before it is written; a file that is being made has none.
+    copies: Option<Arc<HeaderCopies>>,
     /// Raised by the first failure, after which redb answers everything with an error.
     failed: Arc<AtomicBool>,
 }
 
 impl WriterBackend {
-    pub(super) fn new(file: Arc<dyn VfsFile>, failed: Arc<AtomicBool>) -> Self {
-        Self { file, failed }
+    pub(super) fn new(
+        file: Arc<dyn VfsFile>,
+        copies: Option<Arc<HeaderCopies>>,
+        failed: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            file,
+            copies,
+            failed,
+        }
     }
 
     fn note<T>(&self, done: io::Result<T>) -> io::Result<T> {
@@ -51,11 +64,18 @@ impl redb::StorageBackend for WriterBackend {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        if mutant::is("skip_storage_sync") {
+            return Ok(());
+        }
         self.note(self.file.sync_data())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.note(self.file.write_all_at(data, offset))
+        let kept = match &self.copies {
+            Some(copies) if offset == 0 && !mutant::is("no_header_copy") => copies.keep(data),
+            _ => Ok(()),
+        };
+        self.note(kept.and_then(|()| self.file.write_all_at(data, offset)))
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 
 use redb::{Database, Durability, ReadableTable, WriteTransaction};
 use tailwater_proto::{Key, Lsn, StorageId};
+use tailwater_wal::mutant;
 use tailwater_wal::sync::{is_weakened, too_early};
 
 use super::base::{
@@ -24,10 +25,9 @@ use super::history::History;
 use super::scan::{Layer, MemCursor, Merge};
 use super::store::Store;
 
-/// What one step writes at most, about: bytes of rows, and rows. Small, so that a step is soon over; large beside what it
-/// costs to find the place again.
+/// What one step writes at most, about, bytes of rows. Small, so that a step is soon over; large beside what it costs to find
+/// the place again.
 const STEP_BYTES: u64 = 1 << 20;
-const STEP_ROWS: u64 = 16 << 10;
 
 /// What a checkpoint did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,7 +123,10 @@ impl Store {
         if self.is_broken.load(Ordering::Acquire) {
             self.reopen(writer)?;
         }
-        let limit = durable.min(self.live.visible());
+        let limit = match mutant::is("checkpoint_ahead_of_log") {
+            true => self.live.tip(),
+            false => durable.min(self.live.visible()),
+        };
         self.freeze(limit);
         let root = self.root();
         let (ready, pending): (Vec<_>, Vec<_>) = root
@@ -148,7 +151,7 @@ impl Store {
         let known = |(name, value): &(&str, Vec<u8>)| root.base.meta(name) == Some(value);
         let is_new = applied != before || !gone.is_empty() || !meta.iter().all(known);
         let transaction = match is_new {
-            true => Some(self.attempt(|| writer.with(|handle| begin_write(&handle.database)))?),
+            true => Some(self.attempt(|| writer.with(|handle| handle.with(Transaction::begin)))?),
             false => None,
         };
         let drain = Drain::new(ready, applied, gone);
@@ -186,7 +189,8 @@ impl Store {
             return Ok(Progress::Done(checkpoint.report));
         };
         let (drain, report) = (&mut checkpoint.drain, &mut checkpoint.report);
-        let drained = self.attempt(|| guarded(|| drain.step(transaction, report)))?;
+        let rows_max = self.settings.checkpoint_step_rows;
+        let drained = self.attempt(|| transaction.with(|t| drain.step(t, report, rows_max)))?;
         if !drained {
             *under_way = Some(checkpoint);
             return Ok(Progress::UnderWay);
@@ -200,10 +204,8 @@ impl Store {
         } = checkpoint;
         if let Some(transaction) = transaction {
             self.attempt(|| {
-                guarded(|| {
-                    write_meta(&transaction, drain.applied, &meta)?;
-                    Ok::<_, redb::Error>(transaction.commit()?)
-                })
+                transaction.with(|t| write_meta(t, drain.applied, &meta))?;
+                transaction.commit()
             })?;
         }
         self.publish(&drain, pending)?;
@@ -294,7 +296,11 @@ impl Store {
         });
         self.replace_root(|root| Root {
             active: Arc::clone(&root.active),
-            frozen: pending,
+            frozen: if mutant::is("drop_pending_generation") {
+                Vec::new()
+            } else {
+                pending
+            },
             base,
             history,
         });
@@ -306,30 +312,60 @@ impl Store {
 /// A checkpoint under way.
 pub(super) struct Checkpoint {
     /// Not there when there is nothing to write.
-    transaction: Option<WriteTransaction>,
+    transaction: Option<Transaction>,
     drain: Drain,
     meta: Vec<(String, Vec<u8>)>,
     pending: Vec<Arc<Generation>>,
     report: CheckpointReport,
 }
 
-/// Begins a redb transaction that will be durable, with all that opening after a crash needs.
-pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction> {
-    guarded(|| {
-        let mut transaction = database.begin_write()?;
-        transaction.set_durability(Durability::Immediate)?;
-        transaction.set_quick_repair(true);
-        Ok::<_, redb::Error>(transaction)
-    })
+/// A redb transaction that will be durable, with all that opening after a crash needs. Dropping one takes it back.
+pub(super) struct Transaction(Option<WriteTransaction>);
+
+impl Transaction {
+    pub(super) fn begin(database: &Database) -> Result<Self> {
+        guarded(|| {
+            let mut transaction = database.begin_write()?;
+            transaction.set_durability(Durability::Immediate)?;
+            transaction.set_quick_repair(true);
+            Ok::<_, redb::Error>(Self(Some(transaction)))
+        })
+    }
+
+    /// Does something in it.
+    pub(super) fn with<T>(
+        &self,
+        work: impl FnOnce(&WriteTransaction) -> std::result::Result<T, redb::Error>,
+    ) -> Result<T> {
+        match &self.0 {
+            Some(transaction) => guarded(|| work(transaction)),
+            None => Err(StorageError::NeedsReopen),
+        }
+    }
+
+    pub(super) fn commit(mut self) -> Result<()> {
+        match self.0.take() {
+            Some(transaction) => guarded(|| transaction.commit()),
+            None => Err(StorageError::NeedsReopen),
+        }
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        // On a damaged file redb panics here as well; whoever dropped it has an error to tell already.
+        let _ = guarded(|| {
+            drop(self.0.take());
+            Ok::<_, redb::Error>(())
+        });
+    }
 }
 
 /// Makes the first checkpoint of a new file: nothing, in our format.
 pub(super) fn format(database: &Database) -> Result<()> {
-    let transaction = begin_write(database)?;
-    guarded(|| {
-        write_meta(&transaction, Lsn::ZERO, &[])?;
-        Ok::<_, redb::Error>(transaction.commit()?)
-    })
+    let transaction = Transaction::begin(database)?;
+    transaction.with(|transaction| write_meta(transaction, Lsn::ZERO, &[]))?;
+    transaction.commit()
 }
 
 /// Whole generations on their way to the file.
@@ -371,6 +407,7 @@ impl Drain {
         &mut self,
         transaction: &WriteTransaction,
         report: &mut CheckpointReport,
+        rows_max: u64,
     ) -> std::result::Result<bool, redb::Error> {
         if let Some(id) = self.to_drop.pop() {
             if transaction.delete_table(definition(&table_name(id)))? {
@@ -379,7 +416,7 @@ impl Drain {
             return Ok(false);
         }
         let bytes_max = report.bytes_written + STEP_BYTES;
-        let rows_max = report.rows_written + report.rows_deleted + STEP_ROWS;
+        let rows_max = report.rows_written + report.rows_deleted + rows_max.max(1);
         let is_enough = |report: &CheckpointReport| {
             report.bytes_written >= bytes_max
                 || report.rows_written + report.rows_deleted >= rows_max
@@ -439,6 +476,7 @@ fn write_rows(
         }
         match rows.encode(&row, report) {
             Some(value) => drop(table.insert(&*row.0, value)?),
+            None if mutant::is("skip_tombstones_in_checkpoint") => {}
             None => drop(table.remove(&*row.0)?),
         }
         let Some(next) = rows.next()? else {

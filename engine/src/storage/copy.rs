@@ -15,7 +15,7 @@ use tailwater_wal::vfs::{OpenMode, Vfs};
 
 use super::backend::WriterBackend;
 use super::base::{definition, encode_row, guarded, table_name};
-use super::checkpoint::{begin_write, write_meta};
+use super::checkpoint::{Transaction, write_meta};
 use super::error::{Result, StorageError};
 use super::file::{in_file, io as io_error};
 use super::snapshot::Snapshot;
@@ -132,7 +132,7 @@ pub(super) fn write_copy(
     }
     let mut report = CopyReport::default();
     let mut stopped = None;
-    let backend = WriterBackend::new(Arc::clone(&file), Arc::default());
+    let backend = WriterBackend::new(Arc::clone(&file), None, Arc::default());
     let meta: Vec<(String, Vec<u8>)> = meta
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
@@ -143,10 +143,10 @@ pub(super) fn write_copy(
             .create_with_backend(backend)
     });
     let written = opened.and_then(|database| {
-        let transaction = begin_write(&database)?;
-        guarded(|| {
+        let transaction = Transaction::begin(&database)?;
+        transaction.with(|transaction| {
             let mut copy = Copy {
-                transaction: &transaction,
+                transaction,
                 rows: 0,
             };
             match work(&mut copy) {
@@ -157,9 +157,9 @@ pub(super) fn write_copy(
                     return Err(io::Error::other("what is copied cannot be read").into());
                 }
             }
-            write_meta(&transaction, applied, &meta)?;
-            Ok::<_, redb::Error>(transaction.commit()?)
+            write_meta(transaction, applied, &meta)
         })?;
+        transaction.commit()?;
         guarded(|| database.close())
     });
     if let Some(error) = stopped {

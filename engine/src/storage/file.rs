@@ -16,6 +16,7 @@ use super::backend::{Header, ReaderBackend, WriterBackend};
 use super::base::{Base, guarded};
 use super::checkpoint;
 use super::error::{Result, StorageError};
+use super::header::HeaderCopies;
 
 /// The open storage file.
 pub(super) enum File {
@@ -28,7 +29,7 @@ impl File {
     pub(super) fn base(&self) -> Result<Base> {
         match self {
             Self::Writer(writer) => writer.with(|handle| {
-                let transaction = guarded(|| handle.database.begin_read())?;
+                let transaction = handle.with(|database| guarded(|| database.begin_read()))?;
                 Base::new(transaction, Some(Arc::clone(&handle.failed)))
             }),
             Self::Reader(reader) => reader.base(),
@@ -48,7 +49,10 @@ impl File {
     pub(super) fn close(self) -> Result<()> {
         match self {
             Self::Writer(writer) => match writer.current.into_inner().handle {
-                Some(handle) => guarded(|| handle.database.close()),
+                Some(mut handle) => match handle.database.take() {
+                    Some(database) => guarded(|| database.close()),
+                    None => Ok(()),
+                },
                 None => Ok(()),
             },
             Self::Reader(reader) => guarded(|| reader.attached.into_inner().database.close()),
@@ -143,6 +147,7 @@ impl Attached {
 
 /// The storage file as its only writer has it open.
 pub(super) struct Writer {
+    copies: Arc<HeaderCopies>,
     cache_bytes: usize,
     current: Mutex<Current>,
 }
@@ -158,19 +163,24 @@ struct Current {
 
 /// redb's handle of the file.
 pub(super) struct Handle {
-    pub(super) database: Database,
+    /// There until this is dropped.
+    database: Option<Database>,
     /// A write or sync failed: redb refuses everything from then on.
     failed: Arc<AtomicBool>,
 }
 
 impl Writer {
     pub(super) fn open(
-        file: Arc<dyn VfsFile>,
+        vfs: &dyn Vfs,
+        path: &Path,
         cache_bytes: usize,
         repaired: &Arc<AtomicBool>,
     ) -> Result<Self> {
-        let handle = Handle::open(&file, cache_bytes, repaired)?;
+        let copies = HeaderCopies::open(vfs, path).map_err(io)?;
+        let file = vfs.open(path, OpenMode::ReadWrite).map_err(io)?;
+        let handle = Handle::open(&file, &copies, cache_bytes, repaired)?;
         Ok(Self {
+            copies,
             cache_bytes,
             current: Mutex::new(Current {
                 file,
@@ -200,17 +210,19 @@ impl Writer {
         if let Some(old) = current.handle.take() {
             old.failed.store(true, Ordering::Release);
         }
-        current.handle = Some(Handle::open(
+        let opened = Handle::open(
             &current.file,
+            &self.copies,
             self.cache_bytes,
             &Arc::default(),
-        )?);
+        );
+        current.handle = Some(opened?);
         Ok(())
     }
 
     /// Opens another file, to be written in the place of this one once [`replace`](Self::replace) is told so.
     pub(super) fn open_other(&self, file: Arc<dyn VfsFile>) -> Result<Replacement> {
-        let handle = Handle::open(&file, self.cache_bytes, &Arc::default())?;
+        let handle = Handle::open(&file, &self.copies, self.cache_bytes, &Arc::default())?;
         Ok(Replacement { file, handle })
     }
 
@@ -248,17 +260,40 @@ impl Handle {
 
     fn open(
         file: &Arc<dyn VfsFile>,
+        copies: &Arc<HeaderCopies>,
         cache_bytes: usize,
         repaired: &Arc<AtomicBool>,
     ) -> Result<Self> {
         let failed = Arc::new(AtomicBool::new(false));
-        let backend = WriterBackend::new(Arc::clone(file), Arc::clone(&failed));
+        let copies = Some(Arc::clone(copies));
+        let backend = WriterBackend::new(Arc::clone(file), copies, Arc::clone(&failed));
         let mut builder = Builder::new();
         builder.set_cache_size(cache_bytes);
         let repairing = Arc::clone(repaired);
         builder.set_repair_callback(move |_| repairing.store(true, Ordering::Relaxed));
         let database = guarded(|| builder.create_with_backend(backend))?;
-        Ok(Self { database, failed })
+        Ok(Self {
+            database: Some(database),
+            failed,
+        })
+    }
+
+    /// Does something with the file.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
+        match &self.database {
+            Some(database) => work(database),
+            None => Err(StorageError::NeedsReopen),
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // On a damaged file redb panics while it closes, too. What must be durable was committed before.
+        let _ = guarded(|| {
+            drop(self.database.take());
+            Ok::<_, redb::Error>(())
+        });
     }
 }
 
@@ -271,8 +306,9 @@ pub(super) fn create(vfs: &dyn Vfs, path: &Path) -> Result<()> {
         vfs.remove(&new).map_err(io)?;
     }
     let file = vfs.open(&new, OpenMode::CreateNew).map_err(io)?;
-    let database =
-        guarded(|| Builder::new().create_with_backend(WriterBackend::new(file, Arc::default())))?;
+    let database = guarded(|| {
+        Builder::new().create_with_backend(WriterBackend::new(file, None, Arc::default()))
+    })?;
     checkpoint::format(&database)?;
     guarded(|| database.close())?;
     vfs.rename(&new, path).map_err(io)?;

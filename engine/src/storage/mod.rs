@@ -14,6 +14,7 @@ mod copy;
 mod error;
 mod file;
 mod generation;
+mod header;
 mod history;
 mod live;
 mod memtable;

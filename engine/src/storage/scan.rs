@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use tailwater_proto::{Direction, Key, Lsn};
 
+use tailwater_wal::mutant;
+
 use super::base::BaseCursor;
 use super::error::Result;
 use super::memtable::{Cell, MemTable};
@@ -168,7 +170,8 @@ impl Merge {
             return Ok(None);
         };
         for older in layers {
-            if older.peek() == Some(&cell.0) {
+            let shows = cell.1.is_none() && mutant::is("skip_tombstones_in_merge");
+            if older.peek() == Some(&cell.0) && !shows {
                 older.take();
             }
         }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tailwater_proto::{Key, Lsn, StorageId};
 use tailwater_wal::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 use tailwater_wal::sync::{Mutex, RwLock, too_early};
-use tailwater_wal::vfs::{OpenMode, Vfs};
+use tailwater_wal::vfs::Vfs;
 
 use super::apply::Apply;
 use super::checkpoint::Checkpoint;
@@ -53,6 +53,8 @@ pub struct StoreSettings {
     /// Keys of checkpointed generations kept for conflict checks, bytes; the newest generation's always are.
     /// Default 16 MiB.
     pub history_bytes_max: usize,
+    /// Rows that one step of a checkpoint writes at most; between two steps it may be interrupted. Default 16,384.
+    pub checkpoint_step_rows: u64,
 }
 
 impl Default for StoreSettings {
@@ -62,6 +64,7 @@ impl Default for StoreSettings {
             memtable_soft_bytes: 64 << 20,
             memtable_hard_bytes: 256 << 20,
             history_bytes_max: 16 << 20,
+            checkpoint_step_rows: 16 << 10,
         }
     }
 }
@@ -113,8 +116,7 @@ impl Store {
                 create(&*vfs, path)?;
             }
             remove_unfinished(&*vfs, path)?;
-            let file = vfs.open(path, OpenMode::ReadWrite).map_err(io)?;
-            let writer = Writer::open(file, settings.cache_bytes, &repaired)?;
+            let writer = Writer::open(&*vfs, path, settings.cache_bytes, &repaired)?;
             let mut store = Self::with_file(File::Writer(writer), path, settings)?;
             store.repaired = repaired.load(Ordering::Relaxed);
             Ok(store)

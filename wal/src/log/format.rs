@@ -3,6 +3,7 @@
 //! Pure encoding and decoding: it opens no file and decides nothing about damage. No byte is trusted before its
 //! checksum. Next door: `scan`, which walks the frames.
 
+use crate::mutant;
 use crc32fast::Hasher;
 use tailwater_proto::Lsn;
 
@@ -268,6 +269,11 @@ pub(crate) fn frame_len(len: usize) -> usize {
 
 /// The seed of header checksums in a segment with this salt.
 pub(crate) fn seed(salt: u64) -> u32 {
+    let salt = if mutant::is("accept_any_salt") {
+        0
+    } else {
+        salt
+    };
     crate::checksum(&salt.to_le_bytes())
 }
 
@@ -281,7 +287,9 @@ pub(crate) fn seal(group: &mut Vec<u8>, seed: u32, durable_lsn: Lsn) {
         let payload = frame_len(u32_at(head, 0) as usize) - FRAME_BYTES;
         rest = tail.get_mut(payload..).unwrap_or_default();
     }
-    group.resize(group.len().next_multiple_of(BLOCK_BYTES), 0);
+    if !mutant::is("unpadded_groups") {
+        group.resize(group.len().next_multiple_of(BLOCK_BYTES), 0);
+    }
 }
 
 fn header_crc(bytes: &[u8; FRAME_BYTES], seed: u32) -> u32 {

@@ -21,6 +21,7 @@ mod scan;
 mod segment;
 pub(crate) mod slots;
 pub(crate) mod survey;
+mod suspect;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wal;

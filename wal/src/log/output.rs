@@ -11,6 +11,7 @@ use super::pool::now_unix_ms;
 use super::segment::Segment;
 use super::writer::{Batch, Intent, Log};
 use crate::error::{Error, Failure};
+use crate::mutant;
 use crate::settings::SyncMode;
 use crate::sync::atomic::Ordering;
 use crate::sync::{is_weakened, too_early};
@@ -67,7 +68,7 @@ impl Output {
         // Parts of a record that is not whole are nothing anyone waits for.
         let is_due = log.settings.sync == SyncMode::Commit && batch.completes;
         let sync = intent != Intent::AsSet || is_due;
-        if sync && !is_weakened("acknowledge before the sync") {
+        if sync && !is_weakened("acknowledge before the sync") && !mutant::is("skip_group_sync") {
             self.sync()?;
         }
         _ = too_early("say durable before it can be read", || {
@@ -116,10 +117,11 @@ impl Output {
     /// Syncs the active segment.
     fn sync(&mut self) -> Result<(), Arc<Failure>> {
         if self.unsynced {
-            self.active
-                .file
-                .sync_data()
-                .map_err(|source| self.failed("sync", source))?;
+            let mut synced = self.active.file.sync_data();
+            if synced.is_err() && mutant::is("retry_failed_sync") {
+                synced = self.active.file.sync_data();
+            }
+            synced.map_err(|source| self.failed("sync", source))?;
             self.unsynced = false;
         }
         Ok(())

@@ -16,7 +16,9 @@ use tailwater_proto::Lsn;
 use super::format::{self, BLOCK_BYTES, Epoch, FRAMES_AT, SegmentHeader};
 use super::reserve::{Reserve, is_full};
 use super::segment::Segment;
+use super::suspect;
 use crate::error::{Error, Result};
+use crate::mutant;
 use crate::settings::{Settings, SyncMode};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, is_weakened};
@@ -58,6 +60,8 @@ struct State {
     history: Vec<Epoch>,
     ready: Option<Arc<Segment>>,
     spares: VecDeque<Spare>,
+    /// A segment that could not be taken back: as long as its name may be there, none behind it may go.
+    half_gone: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +86,7 @@ impl Pool {
             history,
             ready: None,
             spares: VecDeque::new(),
+            half_gone: None,
         };
         Self {
             reserve: Reserve::new(Arc::clone(&vfs), dir, settings.reserve_bytes),
@@ -205,6 +210,14 @@ impl Pool {
     /// Takes over the reserve and the spare files found in the directory; removes those of another size.
     pub(crate) fn adopt(&self, names: &[String]) -> Result<()> {
         self.reserve.adopt(names)?;
+        if names
+            .iter()
+            .any(|name| format::parse_spare_name(name).is_some())
+        {
+            // Before a spare's header is overwritten, the segment's name it had must be gone for good: whoever renamed it
+            // may have failed to see to that.
+            self.sync_dir()?;
+        }
         let mut state = self.state.lock();
         for (name, number) in names
             .iter()
@@ -323,9 +336,28 @@ impl Pool {
     /// Takes a segment back that nobody needs. A file that someone still reads is removed, not reused.
     pub(crate) fn recycle(&self, segment: Arc<Segment>) -> Result<()> {
         let mut state = self.state.lock();
+        let path = segment.path.clone();
         let given = self.give_back(&mut state, segment);
+        if given.is_err() {
+            state.half_gone = Some(path);
+        }
         self.note_next(&state);
         given
+    }
+
+    /// Tries again to remove a segment that could not be taken back. To be called before the next one is.
+    pub(crate) fn finish_recycling(&self) -> Result<()> {
+        let mut state = self.state.lock();
+        let Some(path) = &state.half_gone else {
+            return Ok(());
+        };
+        let is_there = self.vfs.exists(path);
+        match is_there.map_err(|e| Error::io("look for", path, e))? {
+            true => self.remove(path)?,
+            false => self.sync_dir()?,
+        }
+        state.half_gone = None;
+        Ok(())
     }
 
     fn give_back(&self, state: &mut State, segment: Arc<Segment>) -> Result<()> {
@@ -374,6 +406,11 @@ impl Pool {
         self.sync_dir()
     }
 
+    /// Leaves a mark that a sync has failed.
+    pub(crate) fn mark_suspect(&self) {
+        suspect::mark(self.vfs.as_ref(), &self.dir);
+    }
+
     pub(crate) fn sync_dir(&self) -> Result<()> {
         self.vfs
             .sync_dir(&self.dir)
@@ -418,12 +455,25 @@ impl Pool {
         let to = self.dir.join(format::segment_name(epoch, segment_no));
         let made = self.vfs.open(&from, OpenMode::ReadWrite).and_then(|file| {
             file.write_all_at(&header.encode(), 0)?;
-            file.sync_data()?;
+            if !mutant::is("skip_segment_header_sync") {
+                file.sync_data()?;
+            }
             self.vfs.rename(&from, &to)?;
             Ok((file.len()?, file))
         });
-        let (capacity, file) = made.map_err(|e| Error::io("prepare", &to, e))?;
-        self.sync_dir()?;
+        let made = made.map_err(|e| Error::io("prepare", &to, e));
+        let made = made.and_then(|made| match mutant::is("skip_segment_name_sync") {
+            true => Ok(made),
+            false => self.sync_dir().map(|()| made),
+        });
+        let (capacity, file) = made.inspect_err(|_| {
+            // The log goes on without it: an empty segment left behind would look, once those before it are released,
+            // like one whose records are lost.
+            _ = self
+                .vfs
+                .remove(&to)
+                .and_then(|()| self.vfs.sync_dir(&self.dir));
+        })?;
         Ok(Arc::new(Segment::new(to, file, header, capacity)))
     }
 

@@ -21,6 +21,7 @@ use super::reserve::is_full;
 use super::segment::Segment;
 use super::slots::Slots;
 use crate::error::{Error, Failure, Result};
+use crate::mutant;
 use crate::settings::{Settings, SyncMode};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard, RwLock, is_weakened, too_early};
@@ -272,7 +273,7 @@ impl Log {
             "a ticket is for a record that has been appended"
         );
         let promise = match (&queue.failure, &queue.in_flight) {
-            _ if lsn <= self.acknowledged() => Promise::Kept,
+            _ if lsn <= self.acknowledged() || mutant::is("acknowledge_at_once") => Promise::Kept,
             (Some(failure), _) => Promise::Broken(Arc::clone(failure)),
             _ if self.settings.sync != SyncMode::Commit => Promise::Kept,
             (None, Some((last, group))) if lsn <= *last => Promise::Group(Arc::clone(group)),
@@ -467,6 +468,9 @@ impl Log {
         queue.has_futures = false;
         drop(queue);
 
+        if completes && mutant::is("publish_before_durable") {
+            (self.on_durable)(batch.last);
+        }
         if let Err(failure) = self.output.lock().write(self, &mut batch, intent) {
             std::mem::forget(leading);
             self.poison(Arc::clone(&failure));
@@ -515,6 +519,7 @@ impl Log {
 
     /// After a failed write or sync: nothing more is taken, and everyone who waits is told.
     pub(crate) fn poison(&self, failure: Arc<Failure>) {
+        self.pool.mark_suspect();
         let mut queue = self.queue.lock();
         let failure = Arc::clone(queue.failure.get_or_insert(failure));
         queue.leading = false;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub use mapping::Mapping;
 pub use memory::{Fate, MemoryVfs, Pending, SyncFailure};
 pub use os::OsVfs;
-pub use simulated::{Fault, SimulatedVfs, Step, StepKind};
+pub use simulated::{Fault, ReadFault, SimulatedVfs, Step, StepKind, Watcher};
 
 /// How a file is opened.
 ///

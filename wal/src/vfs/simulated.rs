@@ -32,7 +32,7 @@ pub enum Fault {
     NoSpace,
     /// A write: it succeeds, but lands 4 KiB further on. Else nothing.
     Misdirected,
-    /// A sync of a file fails in this way. Else as `Error`.
+    /// The next sync of a file, at this step or later, fails in this way.
     Sync(SyncFailure),
 }
 
@@ -158,6 +158,13 @@ impl SimulatedVfs {
         self.state.lock().read_faults.insert(number, fault);
     }
 
+    /// Lets nothing go wrong any more that has not yet.
+    pub fn clear_faults(&self) {
+        let mut state = self.state.lock();
+        state.faults.clear();
+        state.read_faults.clear();
+    }
+
     /// Shows every step from now on to `watcher`.
     pub fn watch(&self, watcher: Watcher) {
         self.state.lock().watcher = Some(watcher);
@@ -220,7 +227,7 @@ impl SimulatedVfs {
         state.steps += 1;
         let number = state.steps;
         state.note(kind, path);
-        let fault = state.faults.remove(&number);
+        let fault = state.fault_of(number, kind);
         if fault == Some(Fault::PowerOff) {
             state.has_power = false;
             return Err(no_power());
@@ -234,6 +241,17 @@ impl SimulatedVfs {
 }
 
 impl State {
+    /// The fault that is due at a step.
+    fn fault_of(&mut self, number: u64, kind: StepKind) -> Option<Fault> {
+        let waits = |fault: &Fault| matches!(fault, Fault::Sync(_)) && kind != StepKind::Sync;
+        let due = self
+            .faults
+            .range(..=number)
+            .find(|(_, fault)| !waits(fault));
+        let at = *due?.0;
+        self.faults.remove(&at)
+    }
+
     fn note(&mut self, kind: StepKind, path: &Path) {
         let (code, first, second) = match kind {
             StepKind::Create => (1, 0, 0),

@@ -4,6 +4,7 @@
 //! It knows no names and no other file. Next door: `memory`, the tree of files.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -129,6 +130,16 @@ impl Content {
         }
         self.blocks.resize(count, None);
         self.len = len;
+    }
+
+    /// Adds length and bytes to a hash, the bytes as checksums.
+    pub(super) fn hash(&self, hasher: &mut impl Hasher) {
+        self.len.hash(hasher);
+        for (index, block) in self.blocks.iter().enumerate() {
+            if let Some(block) = block {
+                (index, crate::checksum(&**block)).hash(hasher);
+            }
+        }
     }
 
     pub(super) fn sync(&mut self) {

@@ -4,6 +4,7 @@
 //! are torn, reordered and lost as on a real disk. Next door: `content`, where a file's old bytes are kept.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -210,6 +211,31 @@ impl MemoryVfs {
             disk: Arc::clone(&self.disk),
             boot,
         }
+    }
+
+    /// A hash of all names, lengths and bytes, synced or not: two disks with the same one are the same.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use tailwater_wal::vfs::{MemoryVfs, OpenMode, Vfs};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let vfs = MemoryVfs::new();
+    /// let before = vfs.content_hash();
+    /// vfs.open(Path::new("f"), OpenMode::Create)?.set_len(1)?;
+    /// assert_ne!(vfs.content_hash(), before);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn content_hash(&self) -> u64 {
+        let tree = self.disk.tree.lock();
+        let mut hasher = DefaultHasher::new();
+        for (path, node) in &tree.names {
+            path.hash(&mut hasher);
+            node.read().hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// Another machine whose disk is in the same state, with all that is not synced yet; it shares no locks and no

@@ -1,0 +1,199 @@
+//! A whole torture: all modes at once, on every core, for as long as was asked.
+//!
+//! One thread kills processes, the others share exhaustive and random workloads and damage. The first violation ends it.
+//! Next door: the modes.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::kill::Kills;
+use super::{Tally, damage, exhaustive, faulty, random, slow_reader};
+
+/// Of so many steps of a worker, one is for each of these.
+const ROUND: u64 = 8;
+/// Runs with a fault that are played at once.
+const FAULTS_AT_ONCE: usize = 24;
+/// How often progress is shown.
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// How long it takes; what is under way is ended.
+    pub time: Duration,
+    /// The first seed.
+    pub seed: u64,
+    /// Whether all workloads of the exhaustive mode are played, however long that takes.
+    pub exhaustive: bool,
+    /// Random seeds that are played, however long that takes.
+    pub seeds_min: u64,
+    /// Processes that are killed, however long that takes.
+    pub kills_min: u64,
+}
+
+/// A run's progress, shown as it goes.
+pub type OnProgress<'a> = &'a (dyn Fn(Duration, &Tally) + Sync);
+
+struct Torture<'w> {
+    wanted: &'w Wanted,
+    started: Instant,
+    workloads: Vec<Vec<super::operation::Operation>>,
+    next_workload: AtomicUsize,
+    next_fault: AtomicUsize,
+    next_seed: AtomicU64,
+    kills: AtomicU64,
+    found: Mutex<Option<String>>,
+    over: AtomicBool,
+    tally: Mutex<Tally>,
+}
+
+/// Tortures. Returns the counts, and the violation if there was one.
+pub fn run(wanted: &Wanted, show: OnProgress<'_>) -> (Tally, Option<String>) {
+    let torture = Torture {
+        wanted,
+        started: Instant::now(),
+        workloads: exhaustive::workloads(),
+        next_workload: AtomicUsize::new(0),
+        next_fault: AtomicUsize::new(0),
+        next_seed: AtomicU64::new(0),
+        kills: AtomicU64::new(0),
+        found: Mutex::default(),
+        over: AtomicBool::new(false),
+        tally: Mutex::default(),
+    };
+    let cores = thread::available_parallelism().map_or(2, usize::from);
+    let (at_work, ended) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let torture = &torture;
+        for worker in 0..=cores {
+            // Dropped when the worker ends; the watcher ends with the last of them.
+            let at_work = at_work.clone();
+            scope.spawn(move || {
+                match worker {
+                    0 => torture.until_done(|| torture.kill()),
+                    _ => torture.until_done(|| torture.simulate()),
+                }
+                drop(at_work);
+            });
+        }
+        drop(at_work);
+        torture.watch(&ended, show);
+    });
+    let found = torture.found.into_inner().unwrap_or_default();
+    (torture.tally.into_inner().unwrap_or_default(), found)
+}
+
+impl Torture<'_> {
+    fn until_done(&self, work: impl FnOnce() -> Result<(), String>) {
+        if let Err(violation) = work() {
+            self.over.store(true, Ordering::SeqCst);
+            if let Ok(mut found) = self.found.lock() {
+                found.get_or_insert(violation);
+            }
+        }
+    }
+
+    fn add(&self, tally: &mut Tally) {
+        if let Ok(mut all) = self.tally.lock() {
+            all.add(tally);
+        }
+        *tally = Tally::default();
+    }
+
+    fn has_time(&self) -> bool {
+        self.started.elapsed() < self.wanted.time
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    fn is_done(&self) -> bool {
+        let workloads = self.next_workload.load(Ordering::SeqCst) >= self.workloads.len();
+        let faults = self.next_fault.load(Ordering::SeqCst) >= faulty::count();
+        let exhausted = !self.wanted.exhaustive || (workloads && faults);
+        let seeds = self.next_seed.load(Ordering::SeqCst) >= self.wanted.seeds_min;
+        !self.has_time() && exhausted && seeds
+    }
+
+    fn kill(&self) -> Result<(), String> {
+        let mut tally = Tally::default();
+        let mut seed = self.wanted.seed;
+        let mut kills = Kills::new(seed)?;
+        while !self.is_over()
+            && (self.has_time() || self.kills.load(Ordering::SeqCst) < self.wanted.kills_min)
+        {
+            if self.kills.fetch_add(1, Ordering::SeqCst) % 40 == 39 {
+                // Another database, so that young ones are killed, too.
+                seed = seed.wrapping_add(1);
+                kills = Kills::new(seed)?;
+            }
+            let round = kills.round(&mut tally);
+            self.add(&mut tally);
+            round?;
+        }
+        Ok(())
+    }
+
+    fn simulate(&self) -> Result<(), String> {
+        let mut tally = Tally::default();
+        let mut turn = 0;
+        while !self.is_over() && !self.is_done() {
+            turn += 1;
+            let played = match turn % ROUND {
+                0 | 4 => self.workload(&mut tally),
+                2 | 6 => self.fault(&mut tally),
+                3 => damage::run(self.seed(), &mut tally),
+                7 => slow_reader::run(self.seed(), &mut tally),
+                _ if self.wanted.exhaustive && self.seeds_are_enough() => self.workload(&mut tally),
+                _ => random::run(self.seed(), &mut tally),
+            };
+            self.add(&mut tally);
+            played?;
+        }
+        Ok(())
+    }
+
+    fn seed(&self) -> u64 {
+        self.wanted
+            .seed
+            .wrapping_add(self.next_seed.fetch_add(1, Ordering::SeqCst))
+    }
+
+    fn seeds_are_enough(&self) -> bool {
+        self.next_seed.load(Ordering::SeqCst) >= self.wanted.seeds_min && !self.has_time()
+    }
+
+    /// The next workload of the exhaustive mode, or a seed when there is none left.
+    fn workload(&self, tally: &mut Tally) -> Result<(), String> {
+        let number = self.next_workload.fetch_add(1, Ordering::SeqCst);
+        match self.workloads.get(number) {
+            Some(workload) => exhaustive::run(workload, number, tally),
+            None => random::run(self.seed(), tally),
+        }
+    }
+
+    /// Some of the runs in which the n-th call fails, or a seed when there is none left.
+    fn fault(&self, tally: &mut Tally) -> Result<(), String> {
+        let first = self.next_fault.fetch_add(FAULTS_AT_ONCE, Ordering::SeqCst);
+        // In an order that comes to every part of the workload early; the factor has nothing in common with the count.
+        let numbers = (first..first + FAULTS_AT_ONCE).filter(|number| *number < faulty::count());
+        for number in numbers {
+            faulty::run(number * 769 % faulty::count(), tally)?;
+        }
+        match first < faulty::count() {
+            true => Ok(()),
+            false => random::run(self.seed(), tally),
+        }
+    }
+
+    fn watch(&self, ended: &mpsc::Receiver<()>, show: OnProgress<'_>) {
+        while ended.recv_timeout(PROGRESS_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
+            if let Ok(tally) = self.tally.lock() {
+                show(self.started.elapsed(), &tally);
+            }
+        }
+    }
+}
