@@ -29,6 +29,8 @@ pub(crate) mod file_name {
     pub(crate) const PARTIAL: &str = "data.redb.partial";
     /// The storage file of a database that is being made.
     pub(crate) const NEW: &str = "data.redb.new";
+    /// Copies of the storage file's header.
+    pub(crate) const HEADER: &str = "data.redb.header";
 }
 
 impl Builder {
@@ -336,7 +338,12 @@ fn refuse_foreign(vfs: &dyn Vfs, path: &Path) -> Result<()> {
         .with_hint("remove the folder and take the backup again"));
     }
     // A database that was being made when the machine crashed is made again.
-    let ours = [file_name::LOCK, file_name::LOG, file_name::NEW];
+    let ours = [
+        file_name::LOCK,
+        file_name::LOG,
+        file_name::NEW,
+        file_name::HEADER,
+    ];
     let foreign = names.iter().find(|name| !ours.contains(&name.as_str()));
     if let Some(foreign) = foreign {
         return Err(Error::new(

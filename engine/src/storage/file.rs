@@ -16,7 +16,7 @@ use super::backend::{Header, ReaderBackend, WriterBackend};
 use super::base::{Base, guarded};
 use super::checkpoint;
 use super::error::{Result, StorageError};
-use super::header::HeaderCopies;
+use super::header::{self, HeaderCopies};
 
 /// The open storage file.
 pub(super) enum File {
@@ -304,6 +304,11 @@ pub(super) fn create(vfs: &dyn Vfs, path: &Path) -> Result<()> {
     let new = PathBuf::from(name);
     if vfs.exists(&new).map_err(io)? {
         vfs.remove(&new).map_err(io)?;
+    }
+    // Copies of the header of a file that is no more must not be taken for this one's.
+    let copies = header::beside(path);
+    if vfs.exists(&copies).map_err(io)? {
+        vfs.remove(&copies).map_err(io)?;
     }
     let file = vfs.open(&new, OpenMode::CreateNew).map_err(io)?;
     let database = guarded(|| {
