@@ -22,6 +22,8 @@ const SLOT_MAGIC: [u8; 4] = *b"TWH1";
 const SLOT_BYTES: u64 = 4096;
 /// Bytes of a slot before the header: magic, checksum, number, length.
 const SLOT_HEAD_BYTES: usize = 20;
+/// What a disk writes as one.
+const SECTOR_BYTES: usize = 512;
 /// The longest header a slot holds.
 const HEADER_BYTES_MAX: usize = SLOT_BYTES as usize - SLOT_HEAD_BYTES;
 
@@ -57,14 +59,9 @@ impl HeaderCopies {
         };
         if let Some((_, header)) = newest {
             let storage = vfs.open(path, OpenMode::ReadWrite)?;
-            let mut magic = [0; REDB_MAGIC.len()];
-            let len = storage.len()?;
-            if len >= header.len() as u64 {
-                storage.read_exact_at(&mut magic, 0)?;
-                if magic != REDB_MAGIC {
-                    storage.write_all_at(&header, 0)?;
-                    storage.sync_data()?;
-                }
+            if has_lost_its_header(&*storage)? {
+                storage.write_all_at(&header, 0)?;
+                storage.sync_data()?;
             }
         }
         Ok(Arc::new(copies))
@@ -86,6 +83,18 @@ impl HeaderCopies {
         *newest = number;
         Ok(())
     }
+}
+
+/// Whether the first sector is not what redb writes there, while the rest of the first page is: zeros. So a file that
+/// never was redb's is left alone.
+fn has_lost_its_header(storage: &dyn VfsFile) -> io::Result<bool> {
+    let mut page = vec![0; SLOT_BYTES as usize];
+    if storage.len()? < SLOT_BYTES {
+        return Ok(false);
+    }
+    storage.read_exact_at(&mut page, 0)?;
+    let (sector, rest) = page.split_at(SECTOR_BYTES);
+    Ok(!sector.starts_with(&REDB_MAGIC) && rest.iter().all(|byte| *byte == 0))
 }
 
 /// Where the copies of a storage file's header are.
@@ -165,6 +174,19 @@ mod tests {
         file.write_all_at(&header(7), 0).unwrap();
         HeaderCopies::open(&vfs, path).unwrap();
         assert_eq!(first_sector(&*file), header(7));
+    }
+
+    #[test]
+    fn a_file_that_never_was_one_is_left_alone() {
+        let (vfs, file) = setup();
+        let path = Path::new("f");
+        HeaderCopies::open(&vfs, path)
+            .unwrap()
+            .keep(&header(1))
+            .unwrap();
+        file.write_all_at(&[b'x'; 4096], 0).unwrap();
+        HeaderCopies::open(&vfs, path).unwrap();
+        assert_eq!(first_sector(&*file), [b'x'; 512]);
     }
 
     #[test]
