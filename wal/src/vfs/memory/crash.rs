@@ -34,11 +34,11 @@ use crate::sync::plain::Mutex;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pending<'a> {
-    /// A sector of [`SECTOR_BYTES`] at this offset of a file.
+    /// A sector of [`SECTOR_BYTES`](super::SECTOR_BYTES) at this offset of a file.
     Sector {
         /// The file.
         path: &'a Path,
-        /// Byte offset, a multiple of [`SECTOR_BYTES`].
+        /// Byte offset, a multiple of [`SECTOR_BYTES`](super::SECTOR_BYTES).
         offset: u64,
     },
     /// The new length of a file.
