@@ -120,6 +120,47 @@ class Segment:
         return f'{{"end":{at},"reason":"{reason}","groups_behind":{behind},"durable_lsn_behind":{durable}}}'
 
 
+SLOTS_MAGIC = b"TWSLOT\r\n"
+SLOT = struct.Struct("<QQH")
+SLOT_NAME = re.compile(rb"[a-z0-9_-]{1,63}")
+
+
+def slots(data):
+    """The slots in a file, None if it is damaged."""
+    if len(data) < 20 or data[:8] != SLOTS_MAGIC or zlib.crc32(data[:-4]) != struct.unpack("<I", data[-4:])[0]:
+        return None
+    version, count = struct.unpack_from("<II", data, 8)
+    body, at, found = data[:-4], 16, []
+    for _ in range(count):
+        if version != 1 or at + SLOT.size > len(body):
+            return None
+        lsn, time, length = SLOT.unpack_from(body, at)
+        at += SLOT.size
+        name = body[at:at + length]
+        at += length
+        ascends = not found or found[-1][0] < name
+        if len(name) != length or not SLOT_NAME.fullmatch(name) or lsn == U64_MAX or not ascends:
+            return None
+        found.append((name, lsn, time))
+    return found if version == 1 and at == len(body) else None
+
+
+def dump_rest(folder):
+    """The slots and the reserve."""
+    path = os.path.join(folder, "slots")
+    if os.path.exists(path):
+        with open(path, "rb") as file:
+            data = file.read()
+        found = slots(data)
+        if found is None:
+            print(f'{{"slots":"unreadable","bytes":{len(data)}}}')
+        for name, lsn, time in found or []:
+            print(f'{{"slot":"{name.decode()}","lsn":{lsn},"advanced_unix_ms":{time}}}')
+    path = os.path.join(folder, "reserve")
+    if os.path.exists(path):
+        print(f'{{"reserve":{os.path.getsize(path)}}}')
+
+
 def dump(folder):
     inside = os.path.join(folder, "log")
     folder = inside if os.path.isdir(inside) else folder
@@ -131,6 +172,7 @@ def dump(folder):
         if segment.fault is None:
             for line in segment.lines():
                 print(line)
+    dump_rest(folder)
 
 
 for argument in sys.argv[1:]:

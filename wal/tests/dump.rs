@@ -56,6 +56,7 @@ fn written(rng: &mut Rng, seed: u64) -> MemoryVfs {
             0 => Duration::ZERO,
             _ => Duration::MAX,
         },
+        reserve_bytes: rng.below(2) * 8192,
         background: Background::Caller,
         seed: Some(seed),
         ..Settings::default()
@@ -68,6 +69,15 @@ fn written(rng: &mut Rng, seed: u64) -> MemoryVfs {
             match rng.below(20) {
                 0 => _ = wal.begin_epoch().unwrap(),
                 1 => wal.flush().unwrap(),
+                // Slots come and go, and there is a reserve now and then.
+                3 => {
+                    let name = ["search", "mail", "a-b_2"][rng.below(3) as usize];
+                    match rng.below(4) {
+                        0 => _ = wal.drop_slot(name).unwrap(),
+                        _ => _ = wal.slot(name).unwrap(),
+                    }
+                    wal.prepare().unwrap();
+                }
                 2 => {
                     applied = wal.durable_lsn().0;
                     wal.release(Lsn(applied)).unwrap();

@@ -1,4 +1,5 @@
-//! Lists what lies in the files of a log: segments, frames, and where the frames end. For `tailwater wal dump`.
+//! Lists what lies in the files of a log: segments, frames, and where the frames end; then the slots and the reserve. For
+//! `tailwater wal dump`.
 //!
 //! It only reads, takes no lock, and goes on to the next file where a file ends, so it works beside a writer and on
 //! damage. It never judges: `recover` does. The lines of JSON are described in FORMAT.md, from which
@@ -15,8 +16,9 @@ use super::format::{
     BLOCK_BYTES, Epoch, FrameHeader, FrameKind, HeaderFault, SegmentHeader, parse_segment_name,
     seed,
 };
-use super::lines;
 use super::scan::{End, Scanner, Step};
+use super::slots::{self, Listed};
+use super::{lines, reserve};
 use crate::error::{Error, Result};
 use crate::vfs::{OpenMode, Vfs};
 
@@ -47,6 +49,25 @@ pub enum Dumped {
     Frame(DumpedFrame),
     /// Here the frames of that segment end.
     End(DumpedEnd),
+    /// A slot, behind all segments, by name.
+    Slot {
+        /// Its name.
+        name: String,
+        /// Its reader needs no records up to this one.
+        lsn: Lsn,
+        /// When that was written down, in ms since 1970.
+        advanced_unix_ms: u64,
+    },
+    /// A file of slots that is none.
+    UnreadableSlots {
+        /// Bytes of the file.
+        bytes: u64,
+    },
+    /// The reserve, last.
+    Reserve {
+        /// Bytes of the file.
+        bytes: u64,
+    },
 }
 
 /// The header of a segment.
@@ -242,8 +263,11 @@ pub enum EndReason {
 #[derive(Debug)]
 pub struct Dump {
     vfs: Arc<dyn Vfs>,
+    dir: PathBuf,
     files: VecDeque<PathBuf>,
     current: Option<Current>,
+    /// What comes behind the segments, once that is known.
+    last: Option<VecDeque<Dumped>>,
 }
 
 #[derive(Debug)]
@@ -275,9 +299,34 @@ impl Dump {
         let files = segments.into_iter().map(|(_, _, path)| path).collect();
         Ok(Self {
             vfs,
+            dir: dir.to_owned(),
             files,
             current: None,
+            last: None,
         })
+    }
+
+    /// The slots and the reserve, as they are now.
+    fn read_last(&self) -> Result<VecDeque<Dumped>> {
+        let mut last = VecDeque::new();
+        match slots::listed(self.vfs.as_ref(), &self.dir)? {
+            Listed::None => {}
+            Listed::Unreadable { bytes } => last.push_back(Dumped::UnreadableSlots { bytes }),
+            Listed::Slots(slots) => {
+                last.extend(
+                    slots
+                        .into_iter()
+                        .map(|(name, lsn, advanced_unix_ms)| Dumped::Slot {
+                            name,
+                            lsn,
+                            advanced_unix_ms,
+                        }),
+                );
+            }
+        }
+        let bytes = reserve::found(self.vfs.as_ref(), &self.dir)?;
+        last.extend(bytes.map(|bytes| Dumped::Reserve { bytes }));
+        Ok(last)
     }
 
     fn open_next(&mut self, path: PathBuf) -> io::Result<Dumped> {
@@ -398,7 +447,18 @@ impl Iterator for Dump {
 
     fn next(&mut self) -> Option<Self::Item> {
         let Some(mut current) = self.current.take() else {
-            let path = self.files.pop_front()?;
+            let Some(path) = self.files.pop_front() else {
+                if self.last.is_none() {
+                    match self.read_last() {
+                        Ok(last) => self.last = Some(last),
+                        Err(error) => {
+                            self.last = Some(VecDeque::new());
+                            return Some(Err(error));
+                        }
+                    }
+                }
+                return self.last.as_mut()?.pop_front().map(Ok);
+            };
             let opened = self.open_next(path.clone());
             return Some(opened.map_err(|e| Error::io("read", path, e)));
         };

@@ -78,6 +78,19 @@ pub(crate) fn json(dumped: &Dumped) -> String {
         Dumped::Unreadable(fault) => json_fault(&mut out, fault),
         Dumped::Frame(frame) => json_frame(&mut out, frame),
         Dumped::End(end) => json_end(&mut out, end),
+        Dumped::Slot {
+            name,
+            lsn,
+            advanced_unix_ms,
+        } => write!(
+            out,
+            "{{\"slot\":\"{}\",\"lsn\":{},\"advanced_unix_ms\":{advanced_unix_ms}}}",
+            name, lsn.0
+        ),
+        Dumped::UnreadableSlots { bytes } => {
+            write!(out, "{{\"slots\":\"unreadable\",\"bytes\":{bytes}}}")
+        }
+        Dumped::Reserve { bytes } => write!(out, "{{\"reserve\":{bytes}}}"),
     };
     out
 }
@@ -166,6 +179,9 @@ impl fmt::Display for Dumped {
             ),
             Self::Frame(frame) => frame.fmt(f),
             Self::End(end) => end.fmt(f),
+            Self::Slot { name, lsn, .. } => write!(f, "slot {name}: needs no records up to {lsn}"),
+            Self::UnreadableSlots { bytes } => write!(f, "slots: {bytes} bytes, not read"),
+            Self::Reserve { bytes } => write!(f, "reserve: {bytes} bytes"),
         }
     }
 }

@@ -132,6 +132,18 @@ impl Reserve {
     }
 }
 
+/// Bytes of the reserve in a directory, if there is one.
+pub(crate) fn found(vfs: &dyn Vfs, dir: &Path) -> Result<Option<u64>> {
+    let path = dir.join(FILE);
+    match vfs.open(&path, OpenMode::Read) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        opened => opened
+            .and_then(|file| file.len())
+            .map(Some)
+            .map_err(|e| Error::io("open", &path, e)),
+    }
+}
+
 /// Whether a failure is that of a full disk.
 pub(crate) fn is_full(error: &Error) -> bool {
     let kinds = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];

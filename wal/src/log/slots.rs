@@ -190,9 +190,7 @@ impl Log {
     /// The slot of that name, made at what is durable now if there is none.
     pub(crate) fn slot(&self, name: &str) -> Result<Slot> {
         self.lock_queue().check()?;
-        let is_name =
-            |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'_' | b'-');
-        if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(is_name) {
+        if !is_name(name) {
             return Err(Error::SlotName {
                 name: name.to_owned(),
             });
@@ -316,6 +314,40 @@ fn encode(positions: &BTreeMap<String, Position>) -> Vec<u8> {
     out
 }
 
+fn is_name(name: &str) -> bool {
+    let is_part = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'_' | b'-');
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_part)
+}
+
+/// The slots of a directory as its file has them.
+pub(crate) enum Listed {
+    /// There is no such file.
+    None,
+    /// The file is none.
+    Unreadable {
+        /// Bytes of it.
+        bytes: u64,
+    },
+    /// By name: up to which record each needs nothing, and since when, in ms since 1970.
+    Slots(Vec<(String, Lsn, u64)>),
+}
+
+/// Reads the file of slots without opening the log.
+pub(crate) fn listed(vfs: &dyn Vfs, dir: &Path) -> Result<Listed> {
+    let path = dir.join(FILE);
+    let Some(bytes) = read(vfs, &path).map_err(|e| Error::io("read", &path, e))? else {
+        return Ok(Listed::None);
+    };
+    let names = |positions: &BTreeMap<String, Position>| positions.keys().all(|name| is_name(name));
+    let Some(positions) = decode(&bytes).filter(names) else {
+        let bytes = bytes.len() as u64;
+        return Ok(Listed::Unreadable { bytes });
+    };
+    let slot =
+        |(name, position): (String, Position)| (name, position.lsn, position.advanced_unix_ms);
+    Ok(Listed::Slots(positions.into_iter().map(slot).collect()))
+}
+
 fn decode(bytes: &[u8]) -> Option<BTreeMap<String, Position>> {
     let (body, crc) = bytes.split_last_chunk()?;
     let body = body.strip_prefix(&MAGIC)?;
@@ -325,7 +357,7 @@ fn decode(bytes: &[u8]) -> Option<BTreeMap<String, Position>> {
     if crate::checksum(whole) != u32::from_le_bytes(*crc) || *version != VERSION.to_le_bytes() {
         return None;
     }
-    let mut positions = BTreeMap::new();
+    let mut positions: BTreeMap<String, Position> = BTreeMap::new();
     for _ in 0..u32::from_le_bytes(*count) {
         let (lsn, tail) = rest.split_first_chunk()?;
         let (time, tail) = tail.split_first_chunk()?;
@@ -340,6 +372,10 @@ fn decode(bytes: &[u8]) -> Option<BTreeMap<String, Position>> {
         // Numbers count on from it.
         let is_possible = lsn < Lsn::MAX;
         is_possible.then_some(())?;
+        let ascends = positions
+            .last_key_value()
+            .is_none_or(|(before, _)| before.as_bytes() < name);
+        ascends.then_some(())?;
         positions.insert(std::str::from_utf8(name).ok()?.to_owned(), position);
         rest = tail;
     }
