@@ -90,6 +90,7 @@ impl Eq for Background {}
 ///
 /// let week = Settings {
 ///     retain_bytes_max: 10 << 30,
+///     retain_bytes_min: 10 << 30,
 ///     retain_age: Duration::from_secs(7 * 24 * 3600),
 ///     ..Settings::default()
 /// };
@@ -97,13 +98,18 @@ impl Eq for Background {}
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Bytes of a segment file, header included; a multiple of 4 KiB. A larger group gets a larger file.
-    /// Default 32 MiB.
+    /// Bytes of a segment file, header included; a multiple of 4 KiB. A larger group gets a larger file. Where segments
+    /// are prepared in the background, those of a log that is written little are smaller, from 1 MiB on.
+    /// Default 16 MiB.
     pub segment_bytes: u64,
     /// When a commit is told that it is done. Default `Commit`.
     pub sync: SyncMode,
-    /// Released segments are kept for the feed up to this many bytes of files. Default 256 MiB.
+    /// Released segments are kept for the feed up to this many bytes of files, and not more of them than an eighth of the
+    /// [database's size](crate::Wal::note_size). Default 256 MiB.
     pub retain_bytes_max: u64,
+    /// So many bytes are kept for the feed however small the database is, as far as `retain_bytes_max` allows. Both at
+    /// once: exactly so many. Default 16 MiB.
+    pub retain_bytes_min: u64,
     /// Released segments are kept for the feed up to this age. Default 24 h.
     pub retain_age: Duration,
     /// A [slot](crate::Slot) holds segments back until there are so many bytes of them. Default 1 GiB.
@@ -153,9 +159,10 @@ pub enum SealedReads {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            segment_bytes: 32 << 20,
+            segment_bytes: 16 << 20,
             sync: SyncMode::Commit,
             retain_bytes_max: 256 << 20,
+            retain_bytes_min: 16 << 20,
             retain_age: Duration::from_secs(24 * 60 * 60),
             slot_bytes_max: 1 << 30,
             slot_age: Duration::from_secs(24 * 60 * 60),

@@ -137,6 +137,7 @@ impl Output {
             other => self.failed("replace", std::io::Error::other(other.to_string())),
         })?;
         self.active.seal(now_unix_ms());
+        log.pool.note_used(self.active.end());
         log.segments.write().push_back(Arc::clone(&next));
         self.active = next;
         self.offset = FRAMES_AT;

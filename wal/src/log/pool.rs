@@ -24,8 +24,10 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, is_weakened};
 use crate::vfs::{OpenMode, Vfs, VfsFile};
 
-/// Bytes of a segment that is needed at once, with nothing prepared.
+/// Bytes of a segment that is needed at once, with nothing prepared, and of one in a log that is hardly written.
 const SHORT_SEGMENT_BYTES: u64 = 1 << 20;
+/// Segments of a log that is written little become so many times smaller at a time.
+const SHRINK: u64 = 4;
 /// Zeros that are written between two syncs: small, so that commits meanwhile do not wait behind them.
 const ZERO_CHUNK_BYTES: usize = 1 << 20;
 
@@ -40,6 +42,8 @@ pub(crate) struct Pool {
     state: Mutex<State>,
     /// Bytes for frames in the segment that `take` would give without asking the file system for more.
     next_bytes: AtomicU64,
+    /// Bytes of frames in segments that are full.
+    used: AtomicU64,
 }
 
 /// What room is wanted for.
@@ -60,6 +64,10 @@ struct State {
     history: Vec<Epoch>,
     ready: Option<Arc<Segment>>,
     spares: VecDeque<Spare>,
+    /// Bytes that segments are prepared with: more where many are used, less where few are.
+    bytes: u64,
+    /// Where the log stood when that was looked at last.
+    position: u64,
     /// A segment that could not be taken back: as long as its name may be there, none behind it may go.
     half_gone: Option<PathBuf>,
 }
@@ -86,6 +94,12 @@ impl Pool {
             history,
             ready: None,
             spares: VecDeque::new(),
+            bytes: match settings.background.spawn() {
+                Some(_) => SHORT_SEGMENT_BYTES.min(settings.segment_bytes),
+                // Whoever needs one makes it himself: the fewer the better.
+                None => settings.segment_bytes,
+            },
+            position: 0,
             half_gone: None,
         };
         Self {
@@ -96,7 +110,61 @@ impl Pool {
             settings,
             state: Mutex::new(state),
             next_bytes: AtomicU64::new(0),
+            used: AtomicU64::new(0),
         }
+    }
+
+    /// A segment is full with so many bytes.
+    pub(crate) fn note_used(&self, bytes: u64) {
+        self.used.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of frames in segments that are full.
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Says from time to time where the log stands. Where it hardly moves, what is prepared for it becomes smaller, by and
+    /// by; says whether something is to be prepared anew.
+    pub(crate) fn note_position(&self, position: u64) -> bool {
+        if self.settings.background.spawn().is_none() {
+            return false;
+        }
+        let mut state = self.state.lock();
+        let moved = position.saturating_sub(std::mem::replace(&mut state.position, position));
+        let enough = moved.next_power_of_two().clamp(
+            SHORT_SEGMENT_BYTES,
+            self.settings.segment_bytes.max(SHORT_SEGMENT_BYTES),
+        );
+        let bytes = (state.bytes / SHRINK)
+            .max(enough)
+            .min(self.settings.segment_bytes);
+        if bytes >= state.bytes {
+            return false;
+        }
+        state.bytes = bytes;
+        // If it cannot be removed it is only larger than it need be.
+        _ = self.remove_large(&mut state);
+        self.note_next(&state);
+        true
+    }
+
+    /// Removes what is prepared and larger than segments are to be now.
+    fn remove_large(&self, state: &mut State) -> Result<()> {
+        let spares = std::mem::take(&mut state.spares);
+        let (large, kept): (VecDeque<_>, VecDeque<_>) = spares
+            .into_iter()
+            .partition(|spare| spare.bytes > state.bytes);
+        state.spares = kept;
+        for spare in large {
+            self.remove(&self.dir.join(format::spare_name(spare.number)))?;
+        }
+        if let Some(ready) = state.ready.take_if(|ready| ready.capacity > state.bytes) {
+            let path = ready.path.clone();
+            self.give_back(state, ready)
+                .inspect_err(|_| state.half_gone = Some(path))?;
+        }
+        Ok(())
     }
 
     /// Tells what comes next; called whenever that changes, under the lock.
@@ -229,7 +297,10 @@ impl Pool {
             let len = file
                 .and_then(|file| file.len())
                 .map_err(|e| Error::io("open", &path, e))?;
-            if len == self.settings.segment_bytes && !self.enough(&state) {
+            let most = self.settings.segment_bytes;
+            let least = SHORT_SEGMENT_BYTES.min(most);
+            if (least..=most).contains(&len) && !self.enough(&state) {
+                state.bytes = state.bytes.max(len);
                 // What it held is not known any more.
                 state.spares.push_back(Spare {
                     number,
@@ -262,6 +333,7 @@ impl Pool {
     /// The segment to go on with: prepared, or made now. All records up to `after_lsn` are durable.
     pub(crate) fn take(&self, after_lsn: Lsn) -> Result<Arc<Segment>> {
         let mut state = self.state.lock();
+        state.bytes = (state.bytes * 2).min(self.settings.segment_bytes);
         if let Some(ready) = state.ready.take() {
             self.note_next(&state);
             return Ok(ready);
@@ -308,8 +380,8 @@ impl Pool {
             }
             let number = state.next_spare_no;
             state.next_spare_no += 1;
+            let bytes = state.bytes;
             drop(state);
-            let bytes = self.settings.segment_bytes;
             self.fill_if_free(number, bytes, self.reserve.owed())?;
             let mut state = self.state.lock();
             state.spares.push_back(Spare {
@@ -364,7 +436,7 @@ impl Pool {
         let path = segment.path.clone();
         let is_read = Arc::strong_count(&segment) > 1;
         if is_read && is_weakened("recycle a segment that is read") {
-            return self.reuse(state, &path, self.settings.segment_bytes);
+            return self.reuse(state, &path, state.bytes);
         }
         // With the last reference goes the map of the file, if there was one.
         let unread = Arc::into_inner(segment);
@@ -376,7 +448,7 @@ impl Pool {
             None => 0,
         };
         drop(unread);
-        if len != self.settings.segment_bytes || self.enough(state) {
+        if len != state.bytes || self.enough(state) {
             return self.remove(&path);
         }
         self.reuse(state, &path, len)

@@ -1,9 +1,10 @@
 //! Lets go of segments that neither recovery nor the feed needs.
 //!
 //! A segment goes when the storage has applied all of it and it is older or further back than what is retained
-//! for the feed, and no slot holds it, or the slot has held too much for too long. The active segment never goes, nor the one before it until the active one shows by itself
-//! where the log stands: else a crash could leave files that do not know. Oldest first, and each name is gone for good before the next
-//! one, so a crash leaves no hole. Next door: `pool`, which reuses the files.
+//! for the feed, and no slot holds it, or the slot has held too much for too long. What is retained is little where the
+//! database is little. The active segment never goes, nor the one before it until the active one shows by itself where the
+//! log stands: else a crash could leave files that do not know. Oldest first, and each name is gone for good before the
+//! next one, so a crash leaves no hole. Next door: `pool`, which reuses the files.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,6 +16,10 @@ use super::segment::Segment;
 use super::writer::Log;
 use crate::error::Result;
 use crate::mutant;
+use crate::sync::atomic::Ordering;
+
+/// The part of the database's size that is retained for the feed, at most.
+const RETAINED_PER_DATABASE: u64 = 8;
 
 impl Log {
     /// Takes back segments whose records are all up to `applied` and out of retention.
@@ -26,7 +31,23 @@ impl Log {
         while let Some(segment) = self.pop_released(applied, now) {
             self.pool.recycle(segment)?;
         }
+        if self.pool.note_position(self.position()) {
+            self.signals.prepare();
+        }
         Ok(())
+    }
+
+    /// Bytes of frames that were ever written since the log was opened, about.
+    fn position(&self) -> u64 {
+        let active = self.segments.read().back().map_or(0, |last| last.end());
+        self.pool.used_bytes() + active
+    }
+
+    /// Bytes of files that are retained for the feed.
+    fn retain_bytes(&self) -> u64 {
+        let share = self.database_bytes.load(Ordering::Relaxed) / RETAINED_PER_DATABASE;
+        let kept = share.max(self.settings.retain_bytes_min);
+        kept.min(self.settings.retain_bytes_max)
     }
 
     fn pop_released(&self, applied: Lsn, now_unix_ms: u64) -> Option<Arc<Segment>> {
@@ -47,9 +68,9 @@ impl Log {
         let bytes: u64 = segments
             .iter()
             .take(sealed)
-            .map(|segment| segment.end())
+            .map(|segment| segment.capacity.max(segment.end()))
             .sum();
-        if !is_old && bytes <= self.settings.retain_bytes_max {
+        if !is_old && bytes <= self.retain_bytes() {
             return None;
         }
         let is_past_cap = u128::from(age_ms) >= self.settings.slot_age.as_millis()

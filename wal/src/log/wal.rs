@@ -247,6 +247,14 @@ impl Wal {
         Reader::new(Arc::clone(&self.log), from_after)
     }
 
+    /// Tells how many bytes the storage has for which this log is kept: of a small one less is retained for the feed, from
+    /// the next [`release`](Self::release) on. As long as nobody tells, it counts as large.
+    pub fn note_size(&self, bytes: u64) {
+        self.log
+            .database_bytes
+            .store(bytes, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// Says that the storage holds everything up to `applied`, durably: segments before it that are out of
     /// retention are reused or removed.
     ///

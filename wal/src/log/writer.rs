@@ -65,6 +65,8 @@ pub(crate) struct Log {
     pub(crate) unwritten: AtomicU64,
     /// Bytes left in the active segment: lowered before `unwritten` is.
     pub(crate) room: AtomicU64,
+    /// How large what this log is kept for is, where that is known.
+    pub(crate) database_bytes: AtomicU64,
     on_durable: DurableHook,
 }
 
@@ -172,6 +174,7 @@ impl Log {
             owes_noop: AtomicBool::new(false),
             unwritten: AtomicU64::new(0),
             room,
+            database_bytes: AtomicU64::new(u64::MAX),
             on_durable,
         }
     }
