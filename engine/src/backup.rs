@@ -224,6 +224,8 @@ fn copy(engine: &Arc<Engine>, vfs: &Arc<dyn Vfs>, dir: &Path) -> Result<BackupRe
 
 fn copy_locked(engine: &Arc<Engine>, vfs: &Arc<dyn Vfs>, dir: &Path) -> Result<BackupReport> {
     let txn = engine.begin(Mode::ReadOnly, &Arc::from(""))?;
+    // It ends by itself, and a large database takes its time.
+    _ = txn.snapshot.keep();
     // What was given out since the snapshot stays given out.
     let meta = recovery::meta(engine);
     let lsn = txn.lsn();

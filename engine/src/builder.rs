@@ -157,6 +157,34 @@ impl Builder {
         self
     }
 
+    /// How long a transaction, a cursor or rows that are being read may go on reading the state they began with; `None`
+    /// for as long as they like. Default: 5 minutes. What old ones keep, in memory and in the storage file, is let go
+    /// by and by and at checkpoints; reading on answers `72000`. Backups and checks take the time they need.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use tailwater::{Database, ManualClock};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let clock = Arc::new(ManualClock::at(0));
+    /// let db = Database::builder().clock(clock.clone()).snapshot_age_max(Duration::from_secs(60)).memory()?;
+    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// let mut forgotten = db.session();
+    /// forgotten.execute("BEGIN; SELECT count(*) FROM t", ())?;
+    /// clock.advance(Duration::from_secs(61));
+    /// db.checkpoint()?;
+    /// let error = forgotten.execute("SELECT count(*) FROM t", ()).unwrap_err();
+    /// assert_eq!(error.sqlstate(), "72000"); // snapshot too old
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn snapshot_age_max(mut self, age: impl Into<Option<Duration>>) -> Self {
+        self.settings.snapshot_age_max = age.into();
+        self
+    }
+
     /// Bytes that sorts, hash tables and distinct sets of one statement may hold.
     ///
     /// ```

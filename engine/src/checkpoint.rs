@@ -13,10 +13,13 @@ use tailwater_wal::spawn::{Call, Next, Spawn, Task, Worker};
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::{CheckpointReport, Compacted, Progress};
+use crate::storage::{CheckpointReport, Compacted, Compacting, Progress};
 
 /// Longest time a writer waits for memory.
 const ADMISSION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often snapshots are looked at while one grows too old.
+const LOOKS_PER_AGE: u32 = 4;
 
 /// Steps that somebody who waits takes himself before he gives up, where no thread takes any.
 const ASSISTED_STEPS_MAX: u32 = 1 << 20;
@@ -81,16 +84,16 @@ impl Checkpointer {
     /// When the system gives no thread.
     pub(crate) fn start(&self, engine: &Arc<Engine>, spawn: &dyn Spawn) -> std::io::Result<()> {
         let interval = engine.settings.checkpoint_interval;
+        let age_max = engine.settings.snapshot_age_max;
+        let period = age_max.map_or(interval, |age_max| interval.min(age_max / LOOKS_PER_AGE));
         let task = Checkpoints {
             engine: Arc::downgrade(engine),
             interval,
+            period,
+            waited: Duration::ZERO,
             under_way: false,
         };
-        let worker = spawn.spawn(
-            "tailwater-checkpoint",
-            Next::After(interval),
-            Box::new(task),
-        )?;
+        let worker = spawn.spawn("tailwater-checkpoint", Next::After(period), Box::new(task))?;
         // Called once for an engine.
         let _ = self.worker.set(worker);
         Ok(())
@@ -116,10 +119,15 @@ impl Drop for Checkpointer {
     }
 }
 
-/// Takes checkpoints, step by step.
+/// Takes checkpoints, step by step, and lets go of snapshots that are too old.
 struct Checkpoints {
     engine: Weak<Engine>,
+    /// Between two checkpoints at most.
     interval: Duration,
+    /// Between two looks at the snapshots.
+    period: Duration,
+    /// Since the last checkpoint, by periods.
+    waited: Duration,
     under_way: bool,
 }
 
@@ -130,10 +138,15 @@ impl Task for Checkpoints {
         };
         let checkpointer = &engine.checkpointer;
         if !self.under_way {
+            engine.let_go_of_old_snapshots();
             let requested = checkpointer.requested.swap(false, Ordering::SeqCst);
-            if !requested && call == Call::Woken {
-                return Next::After(self.interval);
+            if call == Call::Elapsed {
+                self.waited += self.period;
             }
+            if !requested && self.waited < self.interval {
+                return Next::After(self.period);
+            }
+            self.waited = Duration::ZERO;
         }
         // A failure latches in the store and shows at the next commit or read that needs it.
         self.under_way = matches!(engine.checkpoint_step(), Ok(Progress::UnderWay));
@@ -143,7 +156,7 @@ impl Task for Checkpoints {
         checkpointer.note_end();
         match checkpointer.requested.load(Ordering::SeqCst) {
             true => Next::Now,
-            false => Next::After(self.interval),
+            false => Next::After(self.period),
         }
     }
 }
@@ -154,12 +167,13 @@ impl Engine {
     /// # Errors
     /// I/O and a full disk; the log still has everything then.
     pub(crate) fn checkpoint(&self) -> Result<CheckpointReport> {
+        self.let_go_of_old_snapshots();
         self.ensure_room()?;
         let durable = self.wal.durable_lsn();
         let meta = crate::recovery::meta(self);
         let report = self.store.checkpoint(durable, &meta)?;
         self.release()?;
-        self.compact_if_sparse();
+        self.compact_if_sparse()?;
         Ok(report)
     }
 
@@ -169,31 +183,63 @@ impl Engine {
     /// I/O and a full disk; the file is as it was then.
     pub(crate) fn compact(&self) -> Result<Compacted> {
         self.checkpoint()?;
-        Ok(self.store.compact(&*self.vfs)?)
+        let compacted = self.store.compact(&*self.vfs)?;
+        // For a smaller database less of the log is retained.
+        self.release()?;
+        Ok(compacted)
     }
 
     /// Compacts a file that is mostly empty. It is no matter if that does not work now.
-    fn compact_if_sparse(&self) {
-        if self.store.is_sparse() {
-            let _ = self.store.compact(&*self.vfs);
+    fn compact_if_sparse(&self) -> Result<()> {
+        if self.wants_compaction() && self.store.compact(&*self.vfs).is_ok() {
+            self.release()?;
         }
+        Ok(())
     }
 
-    /// Takes the next step of a checkpoint, beginning one if none is under way.
+    /// Takes the next step of a checkpoint, beginning one if none is under way; or of a compaction behind it, for as long
+    /// as no checkpoint is urgent.
     fn checkpoint_step(&self) -> Result<Progress> {
+        if self.store.is_compacting() {
+            if !self.store.is_nearly_full() {
+                return self.compaction_step();
+            }
+            self.store.give_compaction_up(&*self.vfs);
+        }
         let progress = self.store.checkpoint_step(|| {
             self.ensure_room()?;
             Ok::<_, Error>((self.wal.durable_lsn(), crate::recovery::meta(self)))
         })?;
         if let Progress::Done(_) = progress {
             self.release()?;
-            self.compact_if_sparse();
+            if self.wants_compaction() && self.store.begin_compaction(&*self.vfs).is_ok() {
+                return Ok(Progress::UnderWay);
+            }
         }
         Ok(progress)
     }
 
+    /// Whether the file is mostly empty, and there is plenty of room for another one beside it.
+    fn wants_compaction(&self) -> bool {
+        let free = || self.vfs.free_bytes(self.store.path()).ok().flatten();
+        self.store
+            .compactable_bytes()
+            .is_some_and(|bytes| free().is_none_or(|free| free / 2 > bytes))
+    }
+
+    /// Takes the next step of a compaction. It is no matter if that does not work now.
+    fn compaction_step(&self) -> Result<Progress> {
+        match self.store.compaction_step(&*self.vfs) {
+            Ok(Compacting::UnderWay) => return Ok(Progress::UnderWay),
+            Ok(Compacting::Done(_)) => self.release()?,
+            Ok(Compacting::Gone) | Err(_) => {}
+        }
+        Ok(Progress::Done(CheckpointReport::default()))
+    }
+
     /// Lets go of the log that the storage file has taken over.
     fn release(&self) -> Result<()> {
+        self.wal.note_size(self.store.file_bytes());
         self.wal
             .release(self.store.applied_lsn())
             .map_err(log_failed)

@@ -72,7 +72,8 @@ impl Engine {
         let has_ddl = catalog.version() != catalog_version;
         let mut writes = Arc::unwrap_or_clone(writes);
         writes.forget_marks();
-        let before = if snapshot.lsn() == sequencer.tip {
+        // What the views are stepped over does not grow too old on the way.
+        let before = if snapshot.lsn() == sequencer.tip && snapshot.keep() {
             snapshot
         } else {
             drop(snapshot);

@@ -527,6 +527,8 @@ impl Database {
                 .admission_waits
                 .load(std::sync::atomic::Ordering::Relaxed),
             memory_bytes: engine.store.memory_bytes() as u64,
+            snapshots: engine.store.stats().snapshots as u64,
+            snapshots_too_old: engine.store.snapshots_too_old(),
         }
     }
 
@@ -582,4 +584,8 @@ pub struct Stats {
     pub admission_waits: u64,
     /// Bytes of rows in memory that are not only in the storage file.
     pub memory_bytes: u64,
+    /// States of the past that somebody still reads: transactions, cursors, rows.
+    pub snapshots: u64,
+    /// Such states that were let go of because they were too old.
+    pub snapshots_too_old: u64,
 }

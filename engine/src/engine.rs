@@ -24,7 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::prepared::StatementCache;
 use crate::recovery::RecoveryReport;
 use crate::settings::Settings;
-use crate::storage::Store;
+use crate::storage::{Snapshot, Store};
 use crate::txn::{Mode, Transaction};
 use crate::visible::Visible;
 
@@ -145,7 +145,9 @@ impl Engine {
                 self.check_closed()?;
                 // Between going over to another checkpoint and reading its catalog nobody begins.
                 let _attached = self.attached_anew()?;
-                self.visible.read(&self.store)
+                let (snapshot, catalog) = self.visible.read(&self.store);
+                self.note_age(&snapshot);
+                (snapshot, catalog)
             }
             Mode::ReadWrite => {
                 self.check_poisoned()?;
@@ -181,14 +183,33 @@ impl Engine {
 
     /// Begins a transaction that writes, by a caller that holds the sequencer.
     pub(crate) fn begin_locked(&self, sequencer: &Sequencer, principal: &Arc<str>) -> Transaction {
+        let snapshot = self.store.snapshot_tip();
+        self.note_age(&snapshot);
         Transaction::new(
             Mode::ReadWrite,
-            self.store.snapshot_tip(),
+            snapshot,
             Arc::clone(&sequencer.catalog),
             self.clock.now_us(),
             Arc::clone(principal),
             self.settings.transaction_memory_bytes_max,
         )
+    }
+
+    /// A snapshot was taken just now. It may be read for as long as the settings say.
+    fn note_age(&self, snapshot: &Snapshot) {
+        if self.settings.snapshot_age_max.is_some() {
+            self.store.age_from(self.clock.monotonic(), snapshot);
+        }
+    }
+
+    /// Lets go of what snapshots keep that are too old.
+    pub(crate) fn let_go_of_old_snapshots(&self) {
+        let Some(age_max) = self.settings.snapshot_age_max else {
+            return;
+        };
+        if let Some(time) = self.clock.monotonic().checked_sub(age_max) {
+            self.store.let_go_of_snapshots(time);
+        }
     }
 
     /// The version of the visible catalog.

@@ -368,6 +368,7 @@ impl From<tailwater_views::Error> for Error {
             Views::Storage { sqlstate, message } => {
                 let kind = match sqlstate {
                     sqlstate::SERIALIZATION_FAILURE => ErrorKind::Conflict,
+                    sqlstate::SNAPSHOT_TOO_OLD => ErrorKind::Stopped,
                     _ => ErrorKind::Io,
                 };
                 Self::new(kind, sqlstate, message)
@@ -384,6 +385,7 @@ impl From<StorageError> for Error {
         let kind = match sqlstate {
             sqlstate::DATA_CORRUPTED => ErrorKind::Corrupted,
             sqlstate::SERIALIZATION_FAILURE => ErrorKind::Conflict,
+            sqlstate::SNAPSHOT_TOO_OLD => ErrorKind::Stopped,
             sqlstate::OBJECT_IN_USE | sqlstate::LOCK_NOT_AVAILABLE => ErrorKind::Unavailable,
             _ => ErrorKind::Io,
         };

@@ -273,6 +273,8 @@ impl Engine {
     pub(crate) fn shut_down(&self) -> Result<()> {
         self.checkpointer.stop();
         self.feed.close();
+        // What a compaction under way has made is of no use to anybody else.
+        self.store.give_compaction_up(&*self.vfs);
         if self.check_poisoned().is_err() {
             return Ok(());
         }

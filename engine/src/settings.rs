@@ -34,6 +34,10 @@ pub struct Settings {
     pub feed: FeedSettings,
     /// Longest time between two checkpoints while there are changes. Default: 30 s.
     pub checkpoint_interval: Duration,
+    /// How long a transaction, a cursor or rows that are being read may go on reading the state they began with. Then what
+    /// that takes in memory and in the storage file is let go, within a quarter of this or at the next checkpoint, and
+    /// reading on answers `72000`. A transaction that only has to commit still can. `None`: for ever. Default: 5 min.
+    pub snapshot_age_max: Option<Duration>,
     /// Prepared statements kept in the cache. Default: 512.
     pub statement_cache: usize,
     /// Longest time a statement may take. Default: none.
@@ -79,6 +83,7 @@ impl Default for Settings {
             store: StoreSettings::default(),
             feed: FeedSettings::default(),
             checkpoint_interval: Duration::from_secs(30),
+            snapshot_age_max: Some(Duration::from_secs(5 * 60)),
             statement_cache: 512,
             statement_timeout: None,
             statement_memory_bytes_max: 256 << 20,

@@ -255,6 +255,7 @@ fn stats(system: &SystemTables<'_>) -> Vec<Vec<Value>> {
         ("memory_bytes", store.memory_bytes as u64),
         ("unwritten_bytes", store.unwritten_bytes as u64),
         ("snapshots", store.snapshots as u64),
+        ("snapshots_too_old", engine.store.snapshots_too_old()),
         (
             "rows_evaluated_by_views",
             engine

@@ -106,6 +106,8 @@ impl Builder {
 fn check_content(engine: &Arc<Engine>, findings: &mut Findings<'_>) -> Result<()> {
     let dropped = engine.store.dropped_storages();
     let txn = engine.begin(Mode::ReadOnly, &Arc::from(""))?;
+    // It ends by itself, and a large database takes its time.
+    _ = txn.snapshot.keep();
     findings.report.lsn = txn.lsn();
     content::check_storages(&txn, &dropped, findings)?;
     content::check_relations(&txn, findings)

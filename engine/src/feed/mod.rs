@@ -25,7 +25,7 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::params::Parameters;
 use crate::sql::statement::{Tail, TailSource};
-use crate::storage::Scan;
+use crate::storage::{Scan, StorageError};
 use crate::txn::Mode;
 
 /// A feed that is being followed. Dropping it ends it; commits never wait for it.
@@ -471,6 +471,11 @@ impl tailwater_capture::SnapshotRows for StoredRows {
     }
 }
 
+fn is_too_old(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<StorageError>();
+    error.is_some_and(|error| error.sqlstate() == sqlstate::SNAPSHOT_TOO_OLD)
+}
+
 /// A failure of the feed as the engine's error.
 fn feed_error(error: tailwater_capture::Error) -> Error {
     let own = match &error {
@@ -480,6 +485,11 @@ fn feed_error(error: tailwater_capture::Error) -> Error {
             "the feed has ended: the database was closed",
         ),
         tailwater_capture::Error::Record { .. } => Error::corrupted(error.to_string()),
+        tailwater_capture::Error::Snapshot { source, .. } if is_too_old(&**source) => Error::new(
+            ErrorKind::Stopped,
+            sqlstate::SNAPSHOT_TOO_OLD,
+            error.to_string(),
+        ),
         _ => Error::new(
             ErrorKind::Unavailable,
             sqlstate::IO_ERROR,

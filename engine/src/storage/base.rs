@@ -4,23 +4,28 @@
 //! a damaged page becomes `Corrupted`. It never writes. Next door: `scan`, which lays the memtables over it.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use parking_lot::RwLock;
 use redb::{
-    OwnedRange, ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata,
-    TableDefinition, TableError, TableHandle,
+    ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition,
+    TableError, TableHandle,
 };
 use tailwater_proto::{Key, Lsn, StorageId};
 use tailwater_wal::checksum;
 
 use super::error::{Result, StorageError};
 use super::memtable::{Cell, bound};
+use super::scan::{BATCH_BYTES, range_is_empty};
+
+/// Rows copied out of the file at first and at most.
+const BATCH_FIRST: usize = 4;
+const BATCH_MAX: usize = 256;
 
 /// The only type of table in the file.
 type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
@@ -287,89 +292,133 @@ fn read_meta(
     Ok(meta)
 }
 
-/// Reads a range of one storage of a [`Base`], one row ahead.
+/// Reads a range of one storage of a [`Base`] in batches. Whoever asks for one sees to it that the base is there.
 pub(super) struct BaseCursor {
-    base: Arc<Base>,
+    base: Weak<Base>,
+    applied: Lsn,
     id: StorageId,
+    lo: Bound<Key>,
+    hi: Bound<Key>,
     reverse: bool,
-    rows: Option<Box<OwnedRange<&'static [u8], &'static [u8]>>>,
-    /// Where to begin, until the first row was asked for.
-    start: Option<(Bound<Key>, Bound<Key>)>,
-    head: Option<(Key, Arc<[u8]>)>,
-    /// The last key read, to name a place near damage.
-    last: Option<Key>,
+    batch: VecDeque<(Key, Arc<[u8]>)>,
+    batch_rows: usize,
+    /// What reading met behind the batch.
+    failed: Option<StorageError>,
+    done: bool,
 }
 
 impl BaseCursor {
     /// Reads `lo..hi`, which must not be empty; nothing is read yet.
     pub(super) fn new(
-        base: Arc<Base>,
+        base: &Arc<Base>,
         id: StorageId,
         lo: Bound<Key>,
         hi: Bound<Key>,
         reverse: bool,
     ) -> Self {
         Self {
-            base,
+            base: Arc::downgrade(base),
+            applied: base.applied,
             id,
+            lo,
+            hi,
             reverse,
-            rows: None,
-            start: Some((lo, hi)),
-            head: None,
-            last: None,
+            batch: VecDeque::new(),
+            batch_rows: BATCH_FIRST,
+            failed: None,
+            done: false,
         }
+    }
+
+    /// Whether the next row, if there is one, is still to be read.
+    pub(super) fn is_short(&self) -> bool {
+        self.batch.is_empty() && !self.done
     }
 
     /// Makes sure that the next row, if there is one, can be peeked at.
     pub(super) fn fill(&mut self) -> Result<()> {
-        if self.head.is_some() {
+        if !self.is_short() {
             return Ok(());
         }
-        if let Some((lo, hi)) = self.start.take()
-            && let Some(table) = self.base.table(self.id)?
-        {
-            let rows = self
-                .base
-                .guarded(|| table.rows.range_owned::<&[u8]>((bound(&lo), bound(&hi))))
-                .map_err(|error| error.at(self.id, None))?;
-            self.rows = Some(Box::new(rows));
-        }
-        let Some(rows) = &mut self.rows else {
-            return Ok(());
+        let read = match self.failed.take() {
+            Some(error) => Err(error),
+            None => self.read_batch(),
         };
-        let (id, reverse) = (self.id, self.reverse);
-        let read = self.base.guarded(|| {
-            let row = if reverse {
-                rows.next_back()
-            } else {
-                rows.next()
-            };
-            let row = row.transpose()?;
-            Ok::<_, redb::StorageError>(row.map(|(key, row)| {
-                let key = Key::from(key.value());
-                decode_row(id, &key, row.value()).map(|value| (key, value))
-            }))
-        });
-        let read = read.and_then(Option::transpose);
-        match read {
-            Ok(row) => self.head = row,
-            Err(error) => {
-                self.rows = None;
-                return Err(error.at(id, self.last.as_deref()));
+        if let Err(error) = read {
+            // What was read before the damage comes before it.
+            if self.batch.is_empty() {
+                self.done = true;
+                return Err(error);
             }
+            self.failed = Some(error);
         }
         Ok(())
     }
 
+    fn read_batch(&mut self) -> Result<()> {
+        let Some(base) = self.base.upgrade() else {
+            return Err(StorageError::SnapshotTooOld { lsn: self.applied });
+        };
+        let Some(table) = base.table(self.id)? else {
+            self.done = true;
+            return Ok(());
+        };
+        let (id, reverse, wanted) = (self.id, self.reverse, self.batch_rows);
+        let (batch, done) = (&mut self.batch, &mut self.done);
+        let (lo, hi) = (&self.lo, &self.hi);
+        let read = base.guarded(|| {
+            let mut rows = table.rows.range::<&[u8]>((bound(lo), bound(hi)))?;
+            let mut bytes = 0;
+            while batch.len() < wanted && bytes < BATCH_BYTES {
+                let row = if reverse {
+                    rows.next_back()
+                } else {
+                    rows.next()
+                };
+                let Some((key, row)) = row.transpose()? else {
+                    *done = true;
+                    break;
+                };
+                let key = Key::from(key.value());
+                match decode_row(id, &key, row.value()) {
+                    Ok(value) => {
+                        bytes += key.len() + value.len();
+                        batch.push_back((key, value));
+                    }
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+            Ok::<_, redb::StorageError>(Ok(()))
+        });
+        // What lies behind it is read next; damage is named by what lies before it.
+        let before = match &mut self.lo {
+            _ if self.reverse => &mut self.hi,
+            lo => lo,
+        };
+        if let Some((last, _)) = self.batch.back() {
+            *before = Bound::Excluded(last.clone());
+        }
+        let before = match before {
+            Bound::Excluded(key) => Some(key.clone()),
+            Bound::Included(_) | Bound::Unbounded => None,
+        };
+        self.done |= range_is_empty(&self.lo, &self.hi);
+        self.batch_rows = (wanted * 8).min(BATCH_MAX);
+        let read = read.and_then(|read| read);
+        if read.is_err() {
+            self.done = false;
+        }
+        read.map_err(|error| error.at(id, before.as_deref()))
+    }
+
     /// The key of the next row.
     pub(super) fn peek(&self) -> Option<&Key> {
-        self.head.as_ref().map(|(key, _)| key)
+        self.batch.front().map(|(key, _)| key)
     }
 
     /// The next row.
     pub(super) fn take(&mut self) -> Option<(Key, Cell)> {
-        let (key, value) = self.head.take()?;
-        self.last = Some(key.clone());
+        let (key, value) = self.batch.pop_front()?;
         Some((key, Some(value)))
     }
 }

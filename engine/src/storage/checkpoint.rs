@@ -18,6 +18,7 @@ use tailwater_wal::sync::{is_weakened, too_early};
 use super::base::{
     FORMAT, META_APPLIED, META_FORMAT, definition, encode_row, guarded, meta_definition, table_name,
 };
+use super::compact::Compaction;
 use super::error::{Result, StorageError};
 use super::file::{File, Writer, in_file};
 use super::generation::{Generation, Root};
@@ -27,7 +28,7 @@ use super::store::Store;
 
 /// What one step writes at most, about, bytes of rows. Small, so that a step is soon over; large beside what it costs to find
 /// the place again.
-const STEP_BYTES: u64 = 1 << 20;
+pub(super) const STEP_BYTES: u64 = 1 << 20;
 
 /// What a checkpoint did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,13 +73,13 @@ impl Store {
         durable: Lsn,
         meta: &[(&str, Vec<u8>)],
     ) -> Result<CheckpointReport> {
-        let mut under_way = self.checkpointing.lock();
+        let under_way = &mut self.checkpointing.lock().checkpoint;
         while under_way.is_some() {
-            self.step(&mut under_way)?;
+            self.step(under_way)?;
         }
-        self.begin(&mut under_way, durable, meta)?;
+        self.begin(under_way, durable, meta)?;
         loop {
-            if let Progress::Done(report) = self.step(&mut under_way)? {
+            if let Progress::Done(report) = self.step(under_way)? {
                 return Ok(report);
             }
         }
@@ -93,12 +94,12 @@ impl Store {
         &self,
         begin: impl FnOnce() -> std::result::Result<(Lsn, Vec<(&'static str, Vec<u8>)>), E>,
     ) -> std::result::Result<Progress, E> {
-        let mut under_way = self.checkpointing.lock();
+        let under_way = &mut self.checkpointing.lock().checkpoint;
         if under_way.is_none() {
             let (durable, meta) = begin()?;
-            self.begin(&mut under_way, durable, &meta)?;
+            self.begin(under_way, durable, &meta)?;
         }
-        Ok(self.step(&mut under_way)?)
+        Ok(self.step(under_way)?)
     }
 
     /// Freezes what is to be written and begins the file's transaction; leaves `None` if there is nothing new.
@@ -309,6 +310,14 @@ impl Store {
     }
 }
 
+/// What is done with the file, a step at a time.
+#[derive(Default)]
+pub(super) struct UnderWay {
+    pub(super) checkpoint: Option<Checkpoint>,
+    /// Of use only until the next checkpoint has written something.
+    pub(super) compaction: Option<Compaction>,
+}
+
 /// A checkpoint under way.
 pub(super) struct Checkpoint {
     /// Not there when there is nothing to write.
@@ -449,7 +458,7 @@ impl Drain {
             .filter_map(|generation| generation.table(id))
             .map(|table| {
                 let (lo, hi) = (Bound::Unbounded, Bound::Unbounded);
-                Layer::Mem(MemCursor::new(table, self.applied, lo, hi, false))
+                Layer::Mem(MemCursor::new(&table, self.applied, lo, hi, false))
             });
         Rows {
             id,

@@ -6,9 +6,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-#[cfg(test)]
-use tailwater_proto::Lsn;
-use tailwater_proto::{Key, StorageId};
+use tailwater_proto::{Key, Lsn, StorageId, sqlstate};
 
 /// Result of a storage operation.
 pub(crate) type Result<T> = std::result::Result<T, StorageError>;
@@ -59,6 +57,11 @@ pub(crate) enum StorageError {
         lsn: Lsn,
         /// The last commit applied.
         tip: Lsn,
+    },
+    /// The snapshot was let go of since it had been there for too long.
+    SnapshotTooOld {
+        /// The LSN it read at.
+        lsn: Lsn,
     },
     /// What was being read is not there any more: another process wrote a checkpoint, or the file had to be opened anew
     /// after an error of the disk. A new snapshot reads on.
@@ -122,6 +125,7 @@ impl StorageError {
             Self::FormatUnknown { .. } => "0A000",
             #[cfg(test)]
             Self::SnapshotReleased { .. } => "40001",
+            Self::SnapshotTooOld { .. } => sqlstate::SNAPSHOT_TOO_OLD,
             Self::CheckpointMoved => "40001",
             Self::ReadOnly => "25006",
             Self::ReservedName(_) => "42939",
@@ -174,6 +178,11 @@ impl fmt::Display for StorageError {
             Self::SnapshotAhead { lsn, tip } => {
                 write!(f, "the state at LSN {lsn} is not there yet (last: {tip})")
             }
+            Self::SnapshotTooOld { lsn } => write!(
+                f,
+                "snapshot too old: what was read as of LSN {lsn} is no longer kept, for it was being read for longer than \
+                 snapshot_age_max; read it again in less time, or raise that setting"
+            ),
             Self::CheckpointMoved => f.write_str(
                 "the storage file was replaced while it was read: by a checkpoint of another process, or after an error of \
                  the disk; read again",

@@ -4,6 +4,7 @@
 //! checkpoint writes redb. Layers, newest first: active generation, frozen generations, redb; they meet in
 //! [`Scan`] and nowhere else. Bytes on disk: FORMAT.md beside this file. Next door: `txn`, `checkpoint`.
 
+mod age;
 mod apply;
 mod backend;
 mod base;
@@ -29,7 +30,7 @@ mod verify;
 mod tests;
 
 pub(crate) use checkpoint::{CheckpointReport, Progress};
-pub(crate) use compact::Compacted;
+pub(crate) use compact::{Compacted, Compacting};
 pub(crate) use copy::copy_snapshot;
 pub(crate) use error::StorageError;
 pub(crate) use scan::Scan;

@@ -48,7 +48,7 @@ impl Store {
         for id in base.storages()? {
             report.storages += 1;
             let (lo, hi) = (Bound::Unbounded, Bound::Unbounded);
-            let mut rows = BaseCursor::new(Arc::clone(&base), id, lo, hi, false);
+            let mut rows = BaseCursor::new(&base, id, lo, hi, false);
             loop {
                 rows.fill()?;
                 let Some((key, value)) = rows.take() else {

@@ -1,39 +1,82 @@
 //! `Snapshot`: the whole store as of one LSN.
 //!
-//! It owns the layers it reads, so checkpoints pass it by, and it is registered as live, so the versions it
-//! sees stay. It never sees a commit after its LSN and never waits. Next door: `scan`, for ranges.
+//! It keeps the layers it reads, so checkpoints pass it by, and it is registered as live, so the versions it sees
+//! stay: until it is let go of, or too old (`age`), and then it reads nothing at all. It never sees a commit after its
+//! LSN and never waits. Next door: `scan`, for ranges.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tailwater_proto::{Direction, Key, KeyRange, Lsn, StorageId};
+use tailwater_wal::sync::atomic::{AtomicBool, Ordering};
+use tailwater_wal::sync::{RwLock, is_weakened};
 
-use super::base::{Base, BaseCursor};
-use super::error::Result;
+use super::base::Base;
+use super::error::{Result, StorageError};
 use super::generation::Root;
 use super::live::Live;
-use super::scan::{Layer, MemCursor, Merge, Scan, is_reverse};
+use super::scan::{Scan, is_reverse};
 
 /// All rows as of one LSN. Cloning is cheap; the last clone dropped releases the LSN.
 #[derive(Clone)]
 pub(crate) struct Snapshot(Arc<Reading>);
 
-struct Reading {
+/// What the clones of a snapshot share.
+pub(super) struct Reading {
     lsn: Lsn,
-    root: Arc<Root>,
+    /// Until it is too old. Held for reading by whoever reads, so that nothing goes while it is read.
+    layers: RwLock<Option<Arc<Root>>>,
+    /// It does not grow too old.
+    is_kept: AtomicBool,
     live: Arc<Live>,
+}
+
+impl Reading {
+    /// Lets go of all it reads, unless it is kept; says whether there was something.
+    pub(super) fn let_go(&self) -> bool {
+        let root = {
+            let mut layers = self.layers.write();
+            if self.is_kept.load(Ordering::Acquire) {
+                return false;
+            }
+            if is_weakened("let versions go before who reads them is told") {
+                drop(layers);
+                self.live.release(self.lsn);
+                return self.layers.write().take().is_some();
+            }
+            layers.take()
+        };
+        // Versions go only now that nobody reads them any more. Freeing the layers takes as long as they are large.
+        if root.is_some() {
+            self.live.release(self.lsn);
+        }
+        root.is_some()
+    }
 }
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        self.live.release(self.lsn);
+        let root = self.layers.write().take();
+        if root.is_some() {
+            self.live.release(self.lsn);
+        }
     }
 }
 
 impl Snapshot {
     /// Takes over a registration of `lsn` in `live`.
     pub(super) fn new(lsn: Lsn, root: Arc<Root>, live: Arc<Live>) -> Self {
-        Self(Arc::new(Reading { lsn, root, live }))
+        Self(Arc::new(Reading {
+            lsn,
+            layers: RwLock::new(Some(root)),
+            is_kept: AtomicBool::new(false),
+            live,
+        }))
+    }
+
+    /// What is there as long as a clone of it is.
+    pub(super) fn reading(&self) -> Weak<Reading> {
+        Arc::downgrade(&self.0)
     }
 
     /// The LSN it reads at: every commit up to it, none after.
@@ -42,46 +85,47 @@ impl Snapshot {
         self.0.lsn
     }
 
-    /// The storage file as it reads it.
-    pub(super) fn base(&self) -> &Base {
-        &self.0.root.base
+    /// From now on it does not grow too old; says whether it can still be read.
+    #[must_use]
+    pub(crate) fn keep(&self) -> bool {
+        let layers = self.0.layers.read();
+        self.0.is_kept.store(true, Ordering::Release);
+        layers.is_some()
+    }
+
+    /// Reads in its layers, which stay meanwhile: for a moment.
+    pub(super) fn with<T>(&self, read: impl FnOnce(&Root) -> Result<T>) -> Result<T> {
+        match &*self.0.layers.read() {
+            Some(root) => read(root),
+            None => Err(StorageError::SnapshotTooOld { lsn: self.0.lsn }),
+        }
+    }
+
+    /// The storage file as it reads it, for as long as that is wanted.
+    pub(super) fn base(&self) -> Result<Arc<Base>> {
+        self.with(|root| Ok(Arc::clone(&root.base)))
     }
 
     /// The value under `key`, or `None`.
     ///
     /// # Errors
-    /// Damage or I/O in the storage file.
+    /// Damage or I/O in the storage file, `SnapshotTooOld`.
     pub(crate) fn get(&self, id: StorageId, key: &Key) -> Result<Option<Arc<[u8]>>> {
-        let Reading { lsn, root, .. } = &*self.0;
-        for generation in root.generations() {
-            if let Some(Some(cell)) = generation.with(id, |table| table.get(key, *lsn)) {
-                return Ok(cell);
+        let at = self.0.lsn;
+        self.with(|root| {
+            for generation in root.generations() {
+                if let Some(Some(cell)) = generation.with(id, |table| table.get(key, at)) {
+                    return Ok(cell);
+                }
             }
-        }
-        root.base.get(id, key)
+            root.base.get(id, key)
+        })
     }
 
     /// Reads the rows of `range` in order. Nothing is read before the first row is asked for.
     #[must_use]
     pub(crate) fn scan(&self, id: StorageId, range: KeyRange, direction: Direction) -> Scan {
-        let Reading { lsn, root, .. } = &*self.0;
-        let reverse = is_reverse(direction);
-        let mut layers = Vec::new();
-        if !range.is_empty() {
-            let KeyRange { lo, hi } = range;
-            layers.extend(
-                root.generations()
-                    .filter_map(|generation| generation.table(id))
-                    .filter(|table| table.first() <= *lsn)
-                    .map(|table| {
-                        let (lo, hi) = (lo.clone(), hi.clone());
-                        Layer::Mem(MemCursor::new(table, *lsn, lo, hi, reverse))
-                    }),
-            );
-            let base = Arc::clone(&root.base);
-            layers.push(Layer::Base(BaseCursor::new(base, id, lo, hi, reverse)));
-        }
-        Scan::new(Merge::new(layers, reverse), self.clone())
+        Scan::new(self.clone(), id, range, is_reverse(direction))
     }
 }
 

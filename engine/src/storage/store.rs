@@ -13,8 +13,9 @@ use tailwater_wal::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 use tailwater_wal::sync::{Mutex, RwLock, too_early};
 use tailwater_wal::vfs::Vfs;
 
+use super::age::Ages;
 use super::apply::Apply;
-use super::checkpoint::Checkpoint;
+use super::checkpoint::UnderWay;
 use super::compact::{Compactions, remove_unfinished};
 use super::error::{Result, StorageError};
 use super::file::{File, Reader, Writer, create, in_file, io};
@@ -53,6 +54,8 @@ pub struct StoreSettings {
     /// Keys of checkpointed generations kept for conflict checks, bytes; the newest generation's always are.
     /// Default 16 MiB.
     pub history_bytes_max: usize,
+    /// A storage file of less bytes is not written anew by itself, however empty it is. Default 64 MiB.
+    pub compact_bytes_min: u64,
     /// Rows that one step of a checkpoint writes at most; between two steps it may be interrupted. Default 16,384.
     pub checkpoint_step_rows: u64,
 }
@@ -64,6 +67,7 @@ impl Default for StoreSettings {
             memtable_soft_bytes: 64 << 20,
             memtable_hard_bytes: 256 << 20,
             history_bytes_max: 16 << 20,
+            compact_bytes_min: 64 << 20,
             checkpoint_step_rows: 16 << 10,
         }
     }
@@ -88,10 +92,11 @@ pub(crate) struct Store {
     /// The layers as they are now. Before `file`, so that they go first.
     root: RwLock<Arc<Root>>,
     pub(super) live: Arc<Live>,
+    pub(super) ages: Ages,
     /// Held while a commit is merged, and for the moment of a freeze.
     pub(super) gate: Mutex<()>,
-    /// The checkpoint under way: one at a time.
-    pub(super) checkpointing: Mutex<Option<Checkpoint>>,
+    /// The checkpoint or compaction under way: one at a time.
+    pub(super) checkpointing: Mutex<UnderWay>,
     /// Storages to be removed, with the commit that dropped them.
     pub(super) dropped: Mutex<BTreeMap<StorageId, Lsn>>,
     pub(super) gauge: Arc<AtomicIsize>,
@@ -188,6 +193,7 @@ impl Store {
         Ok(Self {
             root: RwLock::new(Arc::new(root)),
             live: Arc::new(Live::new(applied)),
+            ages: Ages::default(),
             gate: Mutex::default(),
             checkpointing: Mutex::default(),
             dropped: Mutex::default(),
@@ -205,6 +211,12 @@ impl Store {
     #[must_use]
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Bytes of the storage file, if this process writes it.
+    #[must_use]
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.file.len_to_grow()
     }
 
     /// How many bytes the next checkpoint may need on the disk, at most, about: new pages for all rows, a copy of each
@@ -381,6 +393,17 @@ impl Store {
     #[must_use]
     pub(crate) fn is_full(&self) -> bool {
         self.unwritten_bytes() >= self.settings.memtable_hard_bytes
+    }
+
+    /// Whether the memtables are so near the hard limit that a checkpoint cannot wait.
+    #[must_use]
+    pub(crate) fn is_nearly_full(&self) -> bool {
+        let StoreSettings {
+            memtable_soft_bytes: soft,
+            memtable_hard_bytes: hard,
+            ..
+        } = self.settings;
+        self.unwritten_bytes() >= soft + hard.saturating_sub(soft) / 2
     }
 
     /// About how many rows a storage has: keys changed since the last checkpoint may count twice. For choosing plans.

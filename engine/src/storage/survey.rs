@@ -42,7 +42,7 @@ impl Snapshot {
     /// # Errors
     /// Damage or I/O.
     pub(crate) fn stored_storages(&self) -> Result<BTreeSet<StorageId>> {
-        self.base().storages()
+        self.base()?.storages()
     }
 
     /// Reads what the storage file has of one storage; later changes are not in it.
@@ -50,7 +50,7 @@ impl Snapshot {
     /// # Errors
     /// When the file is no longer the one the snapshot is of, or the system refuses a read. Damage is no error.
     pub(crate) fn survey(&self, id: StorageId, visit: &mut dyn FnMut(Surveyed)) -> Result<()> {
-        let base = self.base();
+        let base = self.base()?;
         let opened = base.raw_table(id);
         let table = match opened {
             Ok(None) => return Ok(()),
@@ -66,7 +66,7 @@ impl Snapshot {
             }
         };
         let mut survey = Survey {
-            base,
+            base: &base,
             table,
             id,
             probes: 0,

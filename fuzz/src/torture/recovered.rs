@@ -66,6 +66,9 @@ pub fn builder(seed: u64) -> Builder {
     settings.store.history_bytes_max = 4 << 10;
     settings.store.checkpoint_step_rows = [3, 30][rng.below(2)];
     settings.feed.ring_bytes_max = [2 << 10, 1 << 20][rng.below(2)];
+    if seed % 4 == 2 {
+        settings.store.compact_bytes_min = 0;
+    }
     Database::builder()
         .settings(settings)
         .clock(Arc::new(ManualClock::at(1_000_000)))

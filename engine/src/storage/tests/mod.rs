@@ -1,6 +1,7 @@
 //! Tests of the storage as a whole, against a twin that keeps the full state at every LSN.
 //! Random tests print their seed; the same seed is the same run.
 
+mod age;
 mod attach;
 mod conflict;
 mod crash;

@@ -4,6 +4,8 @@
 //! Each model has weakened twins, which it must report. Built with `--cfg shuttle` only; `.ci/models` runs them.
 //! Next door: `tailwater_wal::sync::model`.
 
+use std::time::Duration;
+
 use tailwater_wal::sync::atomic::{AtomicU64, Ordering};
 use tailwater_wal::sync::model::{explore, must_notice, pause, spawn, yield_now};
 
@@ -206,6 +208,75 @@ fn held() {
 fn what_is_read_stays() {
     explore(seed(), SCHEDULES, held);
     must_notice("let go of what is read", seed(), SCHEDULES, held);
+}
+
+/// That a snapshot, which may be let go of meanwhile, gives nothing but its commit's state.
+fn assert_never_wrong(snapshot: &Snapshot) {
+    let lsn = snapshot.lsn();
+    let expected = match lsn {
+        Lsn::ZERO => Vec::new(),
+        lsn => writes(lsn),
+    };
+    for id in STORAGES {
+        let rows = expected.iter().filter(|(at, _, _)| *at == id);
+        let rows: Vec<(Key, Arc<[u8]>)> = rows
+            .filter_map(|(_, key, cell)| Some((key.clone(), cell.clone()?)))
+            .collect();
+        for name in [key(1), key(2)] {
+            if let Ok(found) = snapshot.get(id, &name) {
+                let row = rows.iter().find(|(key, _)| *key == name);
+                let row = row.map(|(_, value)| Arc::clone(value));
+                assert_eq!(found, row, "{id:?} at {lsn}");
+            }
+        }
+        let mut expected = rows.into_iter();
+        for found in snapshot.scan(id, KeyRange::all(), Direction::Forward) {
+            match found {
+                Ok(row) => assert_eq!(Some(row), expected.next(), "{id:?} at {lsn}"),
+                Err(error) => {
+                    assert_eq!(error.sqlstate(), "72000");
+                    expected = Vec::new().into_iter();
+                }
+            }
+        }
+        assert_eq!(expected.next(), None, "{id:?} at {lsn}");
+    }
+}
+
+/// Commits that are visible at once, a reader that stays behind, and somebody who says that it is too old.
+fn aged() {
+    let line = Line::new();
+    let writes_on = Arc::clone(&line);
+    let writer = spawn(move || {
+        for lsn in 1..=LAST {
+            writes_on.store.apply(Lsn(lsn), writes(Lsn(lsn)));
+            writes_on.store.set_visible(Lsn(lsn));
+        }
+    });
+    let ages = Arc::clone(&line);
+    let ager = spawn(move || {
+        for _ in 0..2 {
+            pause();
+            ages.store.let_go_of_snapshots(Duration::MAX);
+        }
+    });
+    for _ in 0..2 {
+        let snapshot = line.store.snapshot_visible();
+        line.store.age_from(Duration::ZERO, &snapshot);
+        assert_never_wrong(&snapshot);
+        pause();
+        assert_never_wrong(&snapshot);
+    }
+    writer.join().unwrap();
+    ager.join().unwrap();
+    assert_eq!(line.store.stats().snapshots, 0);
+}
+
+#[test]
+fn what_is_too_old_is_refused_and_never_wrong() {
+    explore(seed(), SCHEDULES, aged);
+    let weakened = "let versions go before who reads them is told";
+    must_notice(weakened, seed(), SCHEDULES, aged);
 }
 
 /// Readers take rows and catalog while both are published.
