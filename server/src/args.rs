@@ -108,7 +108,8 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Make a database of a backup, after checking all of it.
     Restore(RestoreArgs),
-    /// Extract what is readable from a damaged database into a new one, and say what is lost.
+    /// Extract what is readable from a damaged database into a new one, and say what is lost. Exit code 0: all is there;
+    /// 1: it could not be done; 3: something is lost.
     Salvage(SalvageArgs),
     /// The Protobuf side of the database.
     #[command(subcommand)]
@@ -197,6 +198,14 @@ pub(crate) struct SalvageArgs {
     /// Also apply records of the log behind ones that cannot be read: rows may then be of no state there ever was.
     #[arg(long)]
     pub(crate) past_holes: bool,
+
+    /// How the report is printed.
+    #[arg(short = 'm', long, value_enum, default_value_t = ReportMode::Text)]
+    pub(crate) mode: ReportMode,
+
+    /// The same as `--mode json`.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// How a report is printed.

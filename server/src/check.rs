@@ -89,7 +89,8 @@ fn as_value(report: &CheckReport) -> Value {
     ])
 }
 
-fn damage(damage: &Damage) -> Value {
+/// A place that is damaged.
+pub(crate) fn damage(damage: &Damage) -> Value {
     let text = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::text);
     let file = damage.file.as_ref().map(|file| file.display().to_string());
     object([

@@ -1,11 +1,16 @@
-//! `Progress`: a bar on standard error for work that takes long, if somebody is there to see it.
+//! `Progress`, `Watch`: a bar on standard error for work that takes long, if somebody is there to see it.
 
 use std::fmt;
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressState, ProgressStyle};
 
+/// How often a file that grows is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Work shorter than this shows no bar.
 const PATIENCE: Duration = Duration::from_millis(700);
 
@@ -85,5 +90,79 @@ impl Drop for Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Shows how many bytes there are in a file or folder that somebody else fills, until it is dropped.
+pub(crate) struct Watch(Option<(Sender<()>, JoinHandle<()>)>);
+
+impl Watch {
+    /// Watches `path`, which need not be there yet; `what` is done with it.
+    pub(crate) fn over(what: &'static str, path: impl Into<PathBuf>) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let path = path.into();
+        let (sender, receiver) = channel::<()>();
+        let look = move || {
+            if receiver.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            let bar = ProgressBar::no_length().with_elapsed(PATIENCE);
+            let bar = match ProgressStyle::with_template("{spinner} {msg}: {bytes}, {elapsed}") {
+                Ok(style) => bar.with_style(style).with_message(what),
+                Err(_) => bar,
+            };
+            loop {
+                bar.set_position(bytes_in(&path));
+                bar.tick();
+                if receiver.recv_timeout(LOOK_EVERY) != Err(RecvTimeoutError::Timeout) {
+                    bar.finish_and_clear();
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("progress".to_owned());
+        // Without a thread nothing is shown, and the work is done all the same.
+        Self(thread.spawn(look).ok().map(|thread| (sender, thread)))
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some((sender, thread)) = self.0.take() {
+            drop(sender);
+            // It has nothing to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Bytes of a file, or of the files in a folder.
+fn bytes_in(path: &Path) -> u64 {
+    match std::fs::read_dir(path) {
+        Ok(entries) => entries
+            .flatten()
+            .filter_map(|entry| entry.metadata().ok())
+            .filter(|entry| entry.is_file())
+            .map(|entry| entry.len())
+            .sum(),
+        Err(_) => std::fs::metadata(path).map_or(0, |file| file.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_the_bytes_of_its_files_and_nothing_has_none() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a"), [0; 10]).unwrap();
+        std::fs::write(dir.path().join("b"), [0; 5]).unwrap();
+        std::fs::create_dir(dir.path().join("c")).unwrap();
+        assert_eq!(bytes_in(dir.path()), 15);
+        assert_eq!(bytes_in(&dir.path().join("a")), 10);
+        assert_eq!(bytes_in(&dir.path().join("d")), 0);
     }
 }

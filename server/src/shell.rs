@@ -18,7 +18,7 @@ use crate::interactive;
 use crate::interrupt;
 use crate::open::{self, Access};
 use crate::output::{Mode, Printer};
-use crate::progress::Progress;
+use crate::progress::{Progress, Watch};
 use crate::report::{self, Place};
 use crate::script::{Splitter, Statement};
 
@@ -51,6 +51,8 @@ pub(crate) struct Shell {
     /// Statements that failed in scripts that went on.
     pub(crate) failed: u64,
     read_depth: usize,
+    /// The folder of the database, if it has one.
+    path: Option<PathBuf>,
 }
 
 /// Runs the shell as the command line says, and returns the exit code.
@@ -126,6 +128,7 @@ impl Shell {
             is_done: false,
             failed: 0,
             read_depth: 0,
+            path: args.database.clone(),
         }
     }
 
@@ -284,7 +287,10 @@ impl Shell {
     pub(crate) fn run_statement(&mut self, sql: &str) -> Result<(), Failure> {
         let started = Instant::now();
         interrupt::watch(&self.session.cancel_token());
-        match self.session.execute(sql, ())? {
+        let vacuum = self.watch_vacuum(sql);
+        let outcome = self.session.execute(sql, ())?;
+        drop(vacuum);
+        match outcome {
             Outcome::Rows(rows) => self.printer.rows(rows)?,
             Outcome::Done { tag, rows, .. } if self.tags && !tag.is_empty() => {
                 let counts = matches!(tag, "INSERT" | "UPDATE" | "DELETE" | "SELECT" | "COPY");
@@ -304,6 +310,14 @@ impl Shell {
                 .line(&format!("Time: {:.3} ms", time.as_secs_f64() * 1000.0))?;
         }
         self.printer.flush()
+    }
+
+    /// Shows how far VACUUM has come.
+    fn watch_vacuum(&self, sql: &str) -> Option<Watch> {
+        let word = sql.split(|c: char| !c.is_ascii_alphabetic()).next()?;
+        let path = self.path.as_ref()?;
+        let is_vacuum = word.eq_ignore_ascii_case("vacuum");
+        is_vacuum.then(|| Watch::over("vacuum", path.join("data.redb.compact")))
     }
 
     /// Prints a feed until Ctrl-C.

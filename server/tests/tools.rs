@@ -31,10 +31,8 @@ fn a_clean_database_is_called_so() {
     );
 }
 
-#[test]
-fn a_damaged_database_is_called_so_with_the_place() {
-    let (_dir, path) = database();
-    run(&[&path, "-c", SETUP]).ok();
+/// Breaks the row of `t` whose key is 42, and its entry in the index.
+fn damage(path: &str) {
     let file = format!("{path}/data.redb");
     let mut bytes = std::fs::read(&file).unwrap();
     let needle = b"text number 42";
@@ -46,6 +44,43 @@ fn a_damaged_database_is_called_so_with_the_place() {
         bytes[at + 1] ^= 1;
     }
     std::fs::write(&file, &bytes).unwrap();
+}
+
+#[test]
+fn salvage_says_by_its_exit_code_whether_something_is_lost() {
+    let (_dir, path) = database();
+    run(&[&path, "-c", SETUP]).ok();
+    let new = |name: &str| format!("{path}.{name}");
+    let out = run(&["salvage", &path, &new("whole"), "--json"]).ok();
+    assert!(out.starts_with("{\"whole\":true,\"lsn\":4,"), "{out}");
+    assert!(
+        out.contains("\"tables\":[{\"table\":\"t\",\"rows\":100}],\"lost\":[],"),
+        "{out}"
+    );
+
+    damage(&path);
+    std::fs::remove_dir_all(format!("{path}/log")).unwrap();
+    let ran = run(&["salvage", &path, &new("text")]);
+    assert!(
+        ran.code == 3 && ran.out.contains("salvaged: table t, 99 rows\n"),
+        "{ran:?}"
+    );
+    let ran = run(&["salvage", &path, &new("json"), "-m", "json"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(
+        ran.out.starts_with("{\"whole\":false,")
+            && ran.out.contains("\"object\":\"table t\",\"key\":\"42\""),
+        "{ran:?}"
+    );
+    let ran = run(&["salvage", "nothing here", &new("nothing")]);
+    assert!(ran.code == 1 && ran.out.is_empty(), "{ran:?}");
+}
+
+#[test]
+fn a_damaged_database_is_called_so_with_the_place() {
+    let (_dir, path) = database();
+    run(&[&path, "-c", SETUP]).ok();
+    damage(&path);
     let ran = run(&["check", &path]);
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(

@@ -11,6 +11,7 @@ use clap::ValueEnum;
 
 use crate::failure::Failure;
 use crate::output::Mode;
+use crate::progress::Watch;
 use crate::shell::Shell;
 
 /// One command.
@@ -293,7 +294,9 @@ fn null_value(shell: &mut Shell, arguments: &[String]) -> Result<(), Failure> {
 fn backup(shell: &mut Shell, arguments: &[String]) -> Result<(), Failure> {
     match arguments {
         [dir] => {
+            let watch = Watch::over("backup", dir);
             let report = shell.database.backup(dir)?;
+            drop(watch);
             shell.printer.line(&format!("backup: {report}"))?;
             Ok(())
         }
