@@ -1,6 +1,6 @@
 //! The measures under criterion, one group a suite and one benchmark for each that takes part:
 //! `cargo bench -p tailwater-benches -- "view/one-row"`. An iteration is one operation of the measure.
-//! The work is the same as `compare`'s; opening after a crash is measured only there.
+//! The work is the same as `compare`'s; opening after a crash, and what has several figures, is measured only there.
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
 use std::time::Duration;

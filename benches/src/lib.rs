@@ -4,13 +4,16 @@
 //! Nothing points here. Doors: `bin/compare`, and `benches/measures` for criterion.
 #![forbid(unsafe_code)]
 
+pub mod latency;
 mod measure;
 mod measures;
 pub mod peer;
 mod race;
 pub mod workload;
 
-pub use self::measure::{Contender, Contenders, Field, Measure, Place, Suite, Unit};
+pub use self::measure::{
+    Contender, Contenders, Field, Figure, Measure, Place, Sampler, Suite, Unit,
+};
 pub use self::measures::MEASURES;
 pub use self::race::{Line, race};
 

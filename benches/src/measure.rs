@@ -54,6 +54,12 @@ pub enum Unit {
     Micros,
     /// How many in a second: more is better.
     PerSecond,
+    /// Seconds for all of it: less is better.
+    Seconds,
+    /// How many times as much as another figure of the same contender: less is better.
+    Times,
+    /// How many there were: more is better.
+    Count,
 }
 
 impl Unit {
@@ -63,6 +69,9 @@ impl Unit {
         match self {
             Self::Micros => "us",
             Self::PerSecond => "per second",
+            Self::Seconds => "s",
+            Self::Times => "times",
+            Self::Count => "number",
         }
     }
 
@@ -72,6 +81,9 @@ impl Unit {
         match self {
             Self::Micros => seconds * 1e6 / count,
             Self::PerSecond => count / seconds,
+            Self::Seconds => seconds,
+            Self::Times => seconds / count,
+            Self::Count => count,
         }
     }
 
@@ -79,8 +91,8 @@ impl Unit {
     #[must_use]
     pub fn ratio(self, ours: f64, peer: f64) -> f64 {
         match self {
-            Self::Micros => peer / ours,
-            Self::PerSecond => ours / peer,
+            Self::Micros | Self::Seconds | Self::Times => peer / ours,
+            Self::PerSecond | Self::Count => ours / peer,
         }
     }
 }
@@ -144,11 +156,67 @@ impl Contender {
 /// Who takes part in a measure: ours first, then the others.
 pub type Field = Vec<Contender>;
 
+/// One line of what a measure found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// Of what, behind the measure's name; empty if the measure has but one.
+    pub of: String,
+    /// How it is told.
+    pub unit: Unit,
+    /// The figure.
+    pub value: f64,
+}
+
+impl Figure {
+    /// A figure of something.
+    pub fn new(of: impl Into<String>, unit: Unit, value: f64) -> Self {
+        Self {
+            of: of.into(),
+            unit,
+            value,
+        }
+    }
+}
+
+/// Does the work about so many times and tells what it found.
+type Sample = dyn FnMut(u64) -> Result<Vec<Figure>>;
+
+/// One that does the work of a measure and finds more than one figure: a distribution, say.
+pub struct Sampler {
+    /// Who: name, version, sync setting.
+    pub name: String,
+    /// Returns the same lines in the same order each time, as all others in the field do.
+    pub run: Box<Sample>,
+}
+
+impl std::fmt::Debug for Sampler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sampler")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sampler {
+    /// One that does its work by a closure.
+    pub fn new(
+        name: impl Into<String>,
+        run: impl FnMut(u64) -> Result<Vec<Figure>> + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            run: Box::new(run),
+        }
+    }
+}
+
 /// How a measure gets its field.
 #[derive(Clone, Copy, Debug)]
 pub enum Contenders {
     /// Sets everyone up below the place.
     Measured(fn(&Place) -> Result<Field>),
+    /// Sets everyone up below the place, each of whom finds several figures.
+    Sampled(fn(&Place) -> Result<Vec<Sampler>>),
     /// Not measured, and why. The program says so and fails.
     Unmeasured(&'static str),
 }
@@ -178,5 +246,27 @@ impl Measure {
     pub fn figure(&self, seconds: f64, operations: u64) -> f64 {
         self.unit
             .figure(seconds, operations as f64 * self.rows as f64)
+    }
+
+    /// Sets up who takes part.
+    ///
+    /// # Errors
+    /// When it is not measured, or somebody cannot be set up.
+    pub fn samplers(&self, place: &Place) -> Result<Vec<Sampler>> {
+        let measure = *self;
+        let of_seconds = |contender: Contender| {
+            let mut run = contender.run;
+            Sampler::new(contender.name, move |operations| {
+                let value = measure.figure(run(operations)?, operations);
+                Ok(vec![Figure::new("", measure.unit, value)])
+            })
+        };
+        match self.contenders {
+            Contenders::Measured(set_up) => {
+                Ok(set_up(place)?.into_iter().map(of_seconds).collect())
+            }
+            Contenders::Sampled(set_up) => set_up(place),
+            Contenders::Unmeasured(why) => Err(why.into()),
+        }
     }
 }

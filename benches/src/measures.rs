@@ -1,8 +1,8 @@
 //! `MEASURES`: every budget of the design is a row here, and a row is all that another measure takes.
 
 use crate::measure::{Contenders, Measure, Suite, Unit};
-use crate::workload::{commit, feed, group, ingest, nexmark, read, recover, view};
-use crate::{Field, Place, Result};
+use crate::workload::{commit, feed, group, ingest, latency, nexmark, read, recover, view};
+use crate::{Field, Place, Result, Sampler};
 
 /// One of Nexmark's queries.
 const fn per_core(name: &'static str, field: fn(&Place) -> Result<Field>) -> Measure {
@@ -14,6 +14,23 @@ const fn per_core(name: &'static str, field: fn(&Place) -> Result<Field>) -> Mea
         operations: 10,
         rows: nexmark::EVENTS,
         contenders: Contenders::Measured(field),
+    }
+}
+
+/// How long each commit takes, by so many writers.
+const fn latency(
+    name: &'static str,
+    operations: u64,
+    field: fn(&Place) -> Result<Vec<Sampler>>,
+) -> Measure {
+    Measure {
+        name,
+        suite: Suite::Commit,
+        unit: Unit::Micros,
+        aim: "p99 while 256 MiB are checkpointed at most 1.5 x without",
+        operations,
+        rows: 1,
+        contenders: Contenders::Sampled(field),
     }
 }
 
@@ -46,6 +63,9 @@ pub const MEASURES: &[Measure] = &[
         rows: 1,
         contenders: Contenders::Measured(group::tickets),
     },
+    latency("durable commit, 1 writer", 4_000, latency::field::<1>),
+    latency("durable commit, 8 writers", 16_000, latency::field::<8>),
+    latency("durable commit, 64 writers", 64_000, latency::field::<64>),
     Measure {
         name: "1,000-row transactions, no view, per row",
         suite: Suite::Ingest,

@@ -1,7 +1,7 @@
 //! Runs a measure: everyone in turn, round by round, so that all meet the same weather; the median of the rounds counts.
 //! It never knows what the work is. Next door: `measure`.
 
-use crate::measure::{Contenders, Measure, Place};
+use crate::measure::{Figure, Measure, Place, Unit};
 use crate::{Error, Result};
 
 /// Ours beside one other.
@@ -49,56 +49,99 @@ fn digits(figure: f64) -> String {
 /// Runs a measure so many rounds, after one that does not count.
 ///
 /// # Errors
-/// When it is not measured, or somebody's work fails.
+/// When it is not measured, somebody's work fails, or they do not find the same lines.
 pub fn race(measure: &Measure, place: &Place, rounds: usize) -> Result<Vec<Line>> {
-    let mut field = match measure.contenders {
-        Contenders::Measured(set_up) => set_up(place)?,
-        Contenders::Unmeasured(why) => return Err(why.into()),
-    };
-    let mut figures: Vec<Vec<f64>> = vec![Vec::with_capacity(rounds); field.len()];
-    for contender in &mut field {
-        (contender.run)(measure.operations.div_ceil(4))
-            .map_err(|error| blame(&contender.name, &error))?;
+    let mut field = measure.samplers(place)?;
+    for sampler in &mut field {
+        (sampler.run)(measure.operations.div_ceil(4))
+            .map_err(|error| blame(&sampler.name, &error))?;
     }
+    let mut found: Vec<Vec<Vec<Figure>>> = vec![Vec::with_capacity(rounds); field.len()];
     for round in 0..rounds {
         // Another one goes first each time.
         let count = field.len();
         for turn in 0..count {
             let place = (round + turn) % count;
-            let (Some(contender), Some(figures)) = (field.get_mut(place), figures.get_mut(place))
-            else {
+            let (Some(sampler), Some(found)) = (field.get_mut(place), found.get_mut(place)) else {
                 continue;
             };
-            let seconds = (contender.run)(measure.operations)
-                .map_err(|error| blame(&contender.name, &error))?;
-            figures.push(measure.figure(seconds, measure.operations));
+            let figures =
+                (sampler.run)(measure.operations).map_err(|error| blame(&sampler.name, &error))?;
+            found.push(figures);
         }
     }
-    for figures in &mut figures {
-        figures.sort_unstable_by(f64::total_cmp);
-    }
-    let mut results = field.iter().zip(&figures);
+    let mut results = field.iter().zip(&found);
     let Some((_, own)) = results.next() else {
         return Err("nobody takes part".into());
     };
-    let ours = median(own);
-    let spread = (
-        own.first().copied().unwrap_or_default(),
-        own.last().copied().unwrap_or_default(),
-    );
-    Ok(results
-        .map(|(contender, figures)| {
-            let theirs = median(figures);
-            Line {
-                name: format!("{} ({})", measure.name, measure.unit.name()),
-                ours,
-                peer: contender.name.clone(),
-                theirs,
-                ratio: measure.unit.ratio(ours, theirs),
-                spread,
+    let own = transpose(own)?;
+    let mut others = Vec::new();
+    for (sampler, found) in results {
+        let found = transpose(found).map_err(|error| blame(&sampler.name, &error))?;
+        if found.len() != own.len() {
+            return Err(format!("{} finds other lines than ours", sampler.name).into());
+        }
+        others.push((&sampler.name, found));
+    }
+    let mut lines = Vec::new();
+    for (at, own) in own.iter().enumerate() {
+        for (name, theirs) in &others {
+            let Some(theirs) = theirs.get(at).filter(|theirs| theirs.of == own.of) else {
+                return Err(format!("{name} finds other lines than ours").into());
+            };
+            lines.push(Line {
+                name: format!("{}{} ({})", measure.name, own.of, own.unit.name()),
+                ours: own.median(),
+                peer: (*name).clone(),
+                theirs: theirs.median(),
+                ratio: own.unit.ratio(own.median(), theirs.median()),
+                spread: own.spread(),
+            });
+        }
+    }
+    Ok(lines)
+}
+
+/// One line's figures of all rounds, sorted.
+struct Rounds {
+    of: String,
+    unit: Unit,
+    values: Vec<f64>,
+}
+
+impl Rounds {
+    fn median(&self) -> f64 {
+        median(&self.values)
+    }
+
+    fn spread(&self) -> (f64, f64) {
+        let end = |value: Option<&f64>| value.copied().unwrap_or_default();
+        (end(self.values.first()), end(self.values.last()))
+    }
+}
+
+/// From a list of lines for each round to a list of rounds for each line.
+fn transpose(found: &[Vec<Figure>]) -> Result<Vec<Rounds>> {
+    let mut lines: Vec<Rounds> = Vec::new();
+    for (round, figures) in found.iter().enumerate() {
+        for (at, figure) in figures.iter().enumerate() {
+            if round == 0 {
+                lines.push(Rounds {
+                    of: figure.of.clone(),
+                    unit: figure.unit,
+                    values: Vec::with_capacity(found.len()),
+                });
             }
-        })
-        .collect())
+            match lines.get_mut(at).filter(|line| line.of == figure.of) {
+                Some(line) => line.values.push(figure.value),
+                None => return Err(format!("a line \"{}\" in one round only", figure.of).into()),
+            }
+        }
+    }
+    for line in &mut lines {
+        line.values.sort_unstable_by(f64::total_cmp);
+    }
+    Ok(lines)
 }
 
 fn blame(name: &str, error: &Error) -> Error {
@@ -119,7 +162,7 @@ fn median(sorted: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::{Contender, Field, Suite, Unit};
+    use crate::measure::{Contender, Contenders, Field, Sampler, Suite};
 
     fn field(_: &Place) -> Result<Field> {
         let mut round = 0.0;
@@ -155,6 +198,34 @@ mod tests {
         let lines = race(&rate, &Place::new("."), 5).unwrap_or_default();
         let shown: Vec<String> = lines.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["work (per second)\t500000\ttwin\t250000\t2.00"]);
+    }
+
+    fn sampled(_: &Place) -> Result<Vec<Sampler>> {
+        let sampler = |name: &str, factor: f64| {
+            Sampler::new(name, move |operations| {
+                let value = operations as f64 * factor;
+                Ok(vec![
+                    Figure::new(", p50", Unit::Micros, value),
+                    Figure::new(", done", Unit::Count, value * 3.0),
+                ])
+            })
+        };
+        Ok(vec![sampler("ours", 0.1), sampler("twin", 0.2)])
+    }
+
+    #[test]
+    fn one_measure_may_have_several_lines() {
+        let measure = Measure {
+            contenders: Contenders::Sampled(sampled),
+            ..MEASURE
+        };
+        let lines = race(&measure, &Place::new("."), 5).unwrap_or_default();
+        let shown: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        let expected = [
+            "work, p50 (us)\t10.0\ttwin\t20.0\t2.00",
+            "work, done (number)\t30.0\ttwin\t60.0\t0.50",
+        ];
+        assert_eq!(shown, expected);
     }
 
     #[test]

@@ -168,13 +168,22 @@ impl Engine {
     /// I/O and a full disk; the log still has everything then.
     pub(crate) fn checkpoint(&self) -> Result<CheckpointReport> {
         self.let_go_of_old_snapshots();
-        self.ensure_room()?;
-        let durable = self.wal.durable_lsn();
-        let meta = crate::recovery::meta(self);
-        let report = self.store.checkpoint(durable, &meta)?;
+        let mut report = self.checkpoint_durable()?;
+        if report.pending.is_some() {
+            // Commits were under way: what was committed before this was called lies behind them.
+            self.wal.flush().map_err(|error| self.poison(&error))?;
+            report = self.checkpoint_durable()?;
+        }
         self.release()?;
         self.compact_if_sparse()?;
         Ok(report)
+    }
+
+    fn checkpoint_durable(&self) -> Result<CheckpointReport> {
+        self.ensure_room()?;
+        let durable = self.wal.durable_lsn();
+        let meta = crate::recovery::meta(self);
+        Ok(self.store.checkpoint(durable, &meta)?)
     }
 
     /// Writes what is durable into the storage file and the file anew, without the space of what was deleted.

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use tailwater_benches::{MEASURES, Measure, Place, Result, Suite, race};
+use tailwater_benches::{Line, MEASURES, Measure, Place, Result, Suite, race};
 
 const USAGE: &str = "\
 compare SUITE [--rounds N] [--dir FOLDER] [--only TEXT]
@@ -76,12 +76,12 @@ fn compare(command: &Command) -> Result<usize> {
                     writeln!(out, "{line}")?;
                 }
                 out.flush()?;
-                let spread = lines.first().map_or((0.0, 0.0), |line| line.spread);
-                writeln!(
-                    notes,
-                    "# {}: aim {}; ours between {:.3} and {:.3}",
-                    measure.name, measure.aim, spread.0, spread.1
-                )?;
+                writeln!(notes, "# {}: aim {}", measure.name, measure.aim)?;
+                let same = |line: &Line, next: &Line| line.name == next.name;
+                for line in lines.chunk_by(same).filter_map(|lines| lines.first()) {
+                    let (least, most) = line.spread;
+                    writeln!(notes, "#   {}: ours {least:.3} to {most:.3}", line.name)?;
+                }
             }
             Err(error) => {
                 missing += 1;

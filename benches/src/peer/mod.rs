@@ -6,11 +6,15 @@
 pub mod differential;
 #[cfg(feature = "differential")]
 pub mod differential_nexmark;
+#[cfg(feature = "peers")]
+pub mod fjall;
 pub mod redb;
 #[cfg(feature = "peers")]
 pub mod sqlite;
 #[cfg(feature = "peers")]
 pub mod sqlite_nexmark;
+#[cfg(feature = "turso")]
+pub mod turso;
 
 /// The version of a package this program was built with.
 #[must_use]

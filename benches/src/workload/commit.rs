@@ -11,7 +11,7 @@ use super::twin::{BareFile, block};
 use crate::peer;
 use crate::{Contender, Field, Place, Result};
 
-/// A lone durable commit: ours, the bare twin, redb, SQLite.
+/// A lone durable commit: ours, the bare twin, redb, SQLite, fjall, Turso.
 ///
 /// # Errors
 /// When the disk fails.
@@ -42,6 +42,21 @@ pub fn lone(place: &Place) -> Result<Field> {
         let rows = Rows::default();
         field.push(Contender::new(sqlite.name(), move |n| {
             timed(n, || sqlite.insert_one(rows.one()))
+        }));
+
+        let fjall = peer::fjall::Fjall::open(place, fjall::PersistMode::SyncData)?;
+        let rows = Rows::default();
+        field.push(Contender::new(fjall.name(), move |n| {
+            timed(n, || fjall.insert(std::iter::once(rows.one())))
+        }));
+    }
+    #[cfg(feature = "turso")]
+    {
+        use peer::sqlite::{Sync, View};
+        let mut turso = peer::turso::Turso::open(place, Sync::Full, View::None)?;
+        let rows = Rows::default();
+        field.push(Contender::new(turso.name(), move |n| {
+            timed(n, || turso.insert_one(rows.one()))
         }));
     }
     Ok(field)

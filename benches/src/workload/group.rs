@@ -17,7 +17,7 @@ const OUTSTANDING: u64 = 64;
 const TICKET_THREADS: u64 = 2;
 /// As many bytes as our log's frame of such a row has, so that both write as many blocks: 32 of header and about 52 of
 /// payload, to a multiple of 8.
-const RECORD: [u8; 88] = [0x5a; 88];
+pub(super) const RECORD: [u8; 88] = [0x5a; 88];
 
 /// 64 threads, each waiting for its commit before the next.
 ///
@@ -44,6 +44,7 @@ pub fn blocked(place: &Place) -> Result<Field> {
         },
     ));
     add_sqlite(&mut field, place)?;
+    add_fjall(&mut field, place)?;
     Ok(field)
 }
 
@@ -84,6 +85,7 @@ pub fn tickets(place: &Place) -> Result<Field> {
         },
     ));
     add_sqlite(&mut field, place)?;
+    add_fjall(&mut field, place)?;
     Ok(field)
 }
 
@@ -108,6 +110,30 @@ fn add_sqlite(field: &mut Field, place: &Place) -> Result<()> {
 
 #[cfg(not(feature = "peers"))]
 fn add_sqlite(_: &mut Field, _: &Place) -> Result<()> {
+    Ok(())
+}
+
+/// fjall lets its threads write one after the other, too, and has no tickets; it is asked by all of them.
+#[cfg(feature = "peers")]
+fn add_fjall(field: &mut Field, place: &Place) -> Result<()> {
+    use crate::peer::fjall::Fjall;
+    let fjall = Fjall::open(place, fjall::PersistMode::SyncData)?;
+    let name = fjall.name();
+    let shared = Arc::new((fjall, Rows::default()));
+    field.push(Contender::new(name, move |n| {
+        on_threads(OUTSTANDING, n, || {
+            let shared = Arc::clone(&shared);
+            move |count| {
+                let (fjall, rows) = &*shared;
+                (0..count).try_for_each(|_| fjall.insert(std::iter::once(rows.one())))
+            }
+        })
+    }));
+    Ok(())
+}
+
+#[cfg(not(feature = "peers"))]
+fn add_fjall(_: &mut Field, _: &Place) -> Result<()> {
     Ok(())
 }
 

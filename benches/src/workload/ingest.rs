@@ -12,7 +12,7 @@ use crate::{Contender, Field, Place, Result};
 /// Rows in each transaction.
 pub const ROWS: u64 = 1_000;
 
-/// Ours, redb, SQLite.
+/// Ours, redb, SQLite, fjall, Turso.
 ///
 /// # Errors
 /// When the disk fails.
@@ -36,6 +36,21 @@ pub fn thousand(place: &Place) -> Result<Field> {
         let rows = Rows::default();
         field.push(Contender::new(sqlite.name(), move |n| {
             timed(n, || sqlite.insert(rows.some(ROWS)))
+        }));
+
+        let fjall = peer::fjall::Fjall::open(place, fjall::PersistMode::Buffer)?;
+        let rows = Rows::default();
+        field.push(Contender::new(fjall.name(), move |n| {
+            timed(n, || fjall.insert(rows.some(ROWS)))
+        }));
+    }
+    #[cfg(feature = "turso")]
+    {
+        use peer::sqlite::{Sync, View};
+        let mut turso = peer::turso::Turso::open(place, Sync::Off, View::None)?;
+        let rows = Rows::default();
+        field.push(Contender::new(turso.name(), move |n| {
+            timed(n, || turso.insert(rows.some(ROWS)))
         }));
     }
     Ok(field)

@@ -5,6 +5,7 @@ pub mod commit;
 pub mod feed;
 pub mod group;
 pub mod ingest;
+pub mod latency;
 pub mod nexmark;
 pub mod ours;
 pub mod read;

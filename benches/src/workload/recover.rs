@@ -7,7 +7,7 @@ use std::time::Instant;
 use tailwater::{Database, SyncMode, params};
 
 use super::ours::{Ours, View, make_tables};
-use super::row::Rows;
+use super::row::{Row, Rows};
 use crate::{Contender, Field, Place, Result};
 
 /// Rows in the log when the replay is measured.
@@ -142,7 +142,10 @@ fn field(place: &Place, checkpointed: bool) -> Result<Field> {
     ));
 
     #[cfg(feature = "peers")]
-    add_sqlite(&mut field, place, checkpointed)?;
+    {
+        add_sqlite(&mut field, place, checkpointed)?;
+        add_fjall(&mut field, place, checkpointed)?;
+    }
     Ok(field)
 }
 
@@ -169,6 +172,39 @@ fn add_sqlite(field: &mut Field, place: &Place, checkpointed: bool) -> Result<()
             let (connection, _) = Sqlite::reopen(folder.path())?;
             seconds += begun.elapsed().as_secs_f64();
             drop(connection);
+        }
+        Ok(seconds)
+    }));
+    Ok(())
+}
+
+/// It flushes its memtable by itself when that is full, which these rows do not fill.
+#[cfg(feature = "peers")]
+fn add_fjall(field: &mut Field, place: &Place, checkpointed: bool) -> Result<()> {
+    use crate::peer::fjall::Fjall;
+    let fjall = Fjall::open(place, fjall::PersistMode::SyncData)?;
+    let rows = Rows::default();
+    for _ in 0..ROWS / ROWS_PER_COMMIT {
+        fjall.insert(rows.some(ROWS_PER_COMMIT))?;
+    }
+    if checkpointed {
+        fjall.flush()?;
+        fjall.insert(std::iter::once(rows.one()))?;
+    }
+    let place = place.clone();
+    let name = format!("{} (no view)", fjall.name());
+    field.push(Contender::new(name, move |n| {
+        let mut seconds = 0.0;
+        for _ in 0..n {
+            let folder = place.folder()?;
+            copy_tree(fjall.path(), folder.path())?;
+            let begun = Instant::now();
+            let (database, v) = Fjall::reopen(folder.path(), 7)?;
+            seconds += begun.elapsed().as_secs_f64();
+            if v != Row::numbered(7).v {
+                return Err("fjall found another row".into());
+            }
+            drop(database);
         }
         Ok(seconds)
     }));

@@ -33,6 +33,15 @@ pub fn one(place: &Place) -> Result<Field> {
             timed(n, || sqlite.insert_one(rows.one()))
         }));
     }
+    #[cfg(feature = "turso")]
+    {
+        use crate::peer::sqlite::{Sync, View};
+        let mut turso = crate::peer::turso::Turso::open(place, Sync::Off, View::Trigger)?;
+        let rows = Rows::default();
+        field.push(Contender::new(turso.name(), move |n| {
+            timed(n, || turso.insert_one(rows.one()))
+        }));
+    }
     add_differential(&mut field, 1);
     add_bare_commit(&mut field, place)?;
     Ok(field)
@@ -56,6 +65,15 @@ pub fn thousand(place: &Place) -> Result<Field> {
         let rows = Rows::default();
         field.push(Contender::new(sqlite.name(), move |n| {
             timed(n, || sqlite.insert(rows.some(THOUSAND)))
+        }));
+    }
+    #[cfg(feature = "turso")]
+    {
+        use crate::peer::sqlite::{Sync, View};
+        let mut turso = crate::peer::turso::Turso::open(place, Sync::Off, View::Trigger)?;
+        let rows = Rows::default();
+        field.push(Contender::new(turso.name(), move |n| {
+            timed(n, || turso.insert(rows.some(THOUSAND)))
         }));
     }
     add_differential(&mut field, THOUSAND);
