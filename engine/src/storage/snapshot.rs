@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 
 use tailwater_proto::{Direction, Key, KeyRange, Lsn, StorageId};
 use tailwater_wal::sync::atomic::{AtomicBool, Ordering};
-use tailwater_wal::sync::{RwLock, is_weakened};
+use tailwater_wal::sync::{RwLock, too_early};
 
 use super::base::Base;
 use super::error::{Result, StorageError};
@@ -34,20 +34,18 @@ pub(super) struct Reading {
 impl Reading {
     /// Lets go of all it reads, unless it is kept; says whether there was something.
     pub(super) fn let_go(&self) -> bool {
+        let early = too_early("let versions go before who reads them is told", || {
+            self.live.release(self.lsn);
+        });
         let root = {
             let mut layers = self.layers.write();
             if self.is_kept.load(Ordering::Acquire) {
                 return false;
             }
-            if is_weakened("let versions go before who reads them is told") {
-                drop(layers);
-                self.live.release(self.lsn);
-                return self.layers.write().take().is_some();
-            }
             layers.take()
         };
         // Versions go only now that nobody reads them any more. Freeing the layers takes as long as they are large.
-        if root.is_some() {
+        if root.is_some() && early.is_none() {
             self.live.release(self.lsn);
         }
         root.is_some()
