@@ -191,6 +191,7 @@ impl Engine {
         // Records that nobody waits for are in nobody's group: unless they become durable, no checkpoint takes them.
         self.wal.flush().map_err(|error| self.poison(&error))?;
         self.checkpointer.request();
+        let _hurry = self.store.hurry();
         let (store, checkpointer) = (&self.store, &self.checkpointer);
         let waited = checkpointer.wait_until(|| !store.is_full() || checkpointer.is_starved());
         self.admission_waits.fetch_add(1, Ordering::Relaxed);

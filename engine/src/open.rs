@@ -9,8 +9,8 @@ use std::sync::Arc;
 use tailwater_capture::Feed;
 use tailwater_proto::{Lsn, sqlstate};
 use tailwater_views::Counters;
-use tailwater_wal::Wal;
 use tailwater_wal::vfs::{LockOutcome, MemoryVfs, OsVfs, Vfs, VfsLock};
+use tailwater_wal::{Background, Wal};
 
 use crate::builder::Builder;
 use crate::clock::{Clock, SystemClock};
@@ -181,6 +181,9 @@ impl Builder {
             counters,
         }));
         publisher.attach(&engine);
+        if self.background == Background::Threads {
+            engine.store.begin_rests();
+        }
         if let Some(spawn) = self.background.spawn() {
             engine
                 .checkpointer
@@ -271,6 +274,7 @@ impl Engine {
     /// # Errors
     /// When the log or the storage file cannot be written.
     pub(crate) fn shut_down(&self) -> Result<()> {
+        self.store.end_rests();
         self.checkpointer.stop();
         self.feed.close();
         // What a compaction under way has made is of no use to anybody else.

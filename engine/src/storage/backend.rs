@@ -12,6 +12,7 @@ use tailwater_wal::vfs::VfsFile;
 use std::ops::Bound;
 
 use super::header::HeaderCopies;
+use super::pace::Pace;
 
 /// Bytes of redb's header that change whenever a checkpoint is committed.
 const HEADER_BYTES: usize = 320;
@@ -27,6 +28,7 @@ pub(super) struct WriterBackend {
     copies: Option<Arc<HeaderCopies>>,
     /// Raised by the first failure, after which redb answers everything with an error.
     failed: Arc<AtomicBool>,
+    pace: Arc<Pace>,
 }
 
 impl WriterBackend {
@@ -34,11 +36,13 @@ impl WriterBackend {
         file: Arc<dyn VfsFile>,
         copies: Option<Arc<HeaderCopies>>,
         failed: Arc<AtomicBool>,
+        pace: Arc<Pace>,
     ) -> Self {
         Self {
             file,
             copies,
             failed,
+            pace,
         }
     }
 
@@ -67,7 +71,10 @@ impl redb::StorageBackend for WriterBackend {
         if mutant::is("skip_storage_sync") {
             return Ok(());
         }
-        self.note(self.file.sync_data())
+        self.note(self.file.sync_data())?;
+        self.pace.note_synced();
+        self.pace.breathe();
+        Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -75,7 +82,15 @@ impl redb::StorageBackend for WriterBackend {
             Some(copies) if offset == 0 && !mutant::is("no_header_copy") => copies.keep(data),
             _ => Ok(()),
         };
-        self.note(kept.and_then(|()| self.file.write_all_at(data, offset)))
+        self.note(kept.and_then(|()| self.file.write_all_at(data, offset)))?;
+        // Sooner than redb asks: pages are only trusted once the header names them, and the header comes last.
+        match self.pace.note_written(data.len() as u64) {
+            true => self.sync_data(),
+            false => {
+                self.pace.breathe();
+                Ok(())
+            }
+        }
     }
 }
 

@@ -23,6 +23,7 @@ use super::error::{Result, StorageError};
 use super::file::{File, Writer, in_file};
 use super::generation::{Generation, Root};
 use super::history::History;
+use super::pace::Pace;
 use super::scan::{Layer, MemCursor, Merge};
 use super::store::Store;
 
@@ -174,6 +175,11 @@ impl Store {
         let File::Writer(writer) = &self.file else {
             return Err(StorageError::ReadOnly);
         };
+        let (soft, hard) = (
+            self.settings.memtable_soft_bytes,
+            self.settings.memtable_hard_bytes,
+        );
+        self.pace.begin(self.unwritten_bytes(), soft, hard);
         let stepped = self.try_step(under_way);
         if self.is_broken.load(Ordering::Acquire) {
             // If it does not work now, the next checkpoint tries again.
@@ -191,7 +197,9 @@ impl Store {
         };
         let (drain, report) = (&mut checkpoint.drain, &mut checkpoint.report);
         let rows_max = self.settings.checkpoint_step_rows;
-        let drained = self.attempt(|| transaction.with(|t| drain.step(t, report, rows_max)))?;
+        let pace = &self.pace;
+        let drained =
+            self.attempt(|| transaction.with(|t| drain.step(t, report, rows_max, pace)))?;
         if !drained {
             *under_way = Some(checkpoint);
             return Ok(Progress::UnderWay);
@@ -417,6 +425,7 @@ impl Drain {
         transaction: &WriteTransaction,
         report: &mut CheckpointReport,
         rows_max: u64,
+        pace: &Pace,
     ) -> std::result::Result<bool, redb::Error> {
         if let Some(id) = self.to_drop.pop() {
             if transaction.delete_table(definition(&table_name(id)))? {
@@ -427,6 +436,7 @@ impl Drain {
         let bytes_max = report.bytes_written + STEP_BYTES;
         let rows_max = report.rows_written + report.rows_deleted + rows_max.max(1);
         let is_enough = |report: &CheckpointReport| {
+            pace.breathe();
             report.bytes_written >= bytes_max
                 || report.rows_written + report.rows_deleted >= rows_max
         };

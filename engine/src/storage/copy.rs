@@ -17,6 +17,7 @@ use super::base::{definition, encode_row, guarded, table_name};
 use super::checkpoint::{Transaction, write_meta};
 use super::error::{Result, StorageError};
 use super::file::{in_file, io as io_error};
+use super::pace::Pace;
 use super::snapshot::Snapshot;
 
 /// What a copy holds.
@@ -119,7 +120,7 @@ impl Copy {
             rows: 0,
             bytes: 0,
         };
-        let backend = WriterBackend::new(file, None, Arc::default());
+        let backend = WriterBackend::new(file, None, Arc::default(), Pace::none());
         let opened = guarded(|| {
             Builder::new()
                 .set_cache_size(cache_bytes)

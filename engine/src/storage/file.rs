@@ -17,6 +17,7 @@ use super::base::{Base, guarded};
 use super::checkpoint;
 use super::error::{Result, StorageError};
 use super::header::{self, HeaderCopies};
+use super::pace::Pace;
 
 /// The open storage file.
 pub(super) enum File {
@@ -148,6 +149,7 @@ impl Attached {
 /// The storage file as its only writer has it open.
 pub(super) struct Writer {
     copies: Arc<HeaderCopies>,
+    pace: Arc<Pace>,
     cache_bytes: usize,
     current: Mutex<Current>,
 }
@@ -174,13 +176,15 @@ impl Writer {
         vfs: &dyn Vfs,
         path: &Path,
         cache_bytes: usize,
+        pace: Arc<Pace>,
         repaired: &Arc<AtomicBool>,
     ) -> Result<Self> {
         let copies = HeaderCopies::open(vfs, path).map_err(io)?;
         let file = vfs.open(path, OpenMode::ReadWrite).map_err(io)?;
-        let handle = Handle::open(&file, &copies, cache_bytes, repaired)?;
+        let handle = Handle::open(&file, &copies, cache_bytes, &pace, repaired)?;
         Ok(Self {
             copies,
+            pace,
             cache_bytes,
             current: Mutex::new(Current {
                 file,
@@ -214,6 +218,7 @@ impl Writer {
             &current.file,
             &self.copies,
             self.cache_bytes,
+            &self.pace,
             &Arc::default(),
         );
         current.handle = Some(opened?);
@@ -222,7 +227,8 @@ impl Writer {
 
     /// Opens another file, to be written in the place of this one once [`replace`](Self::replace) is told so.
     pub(super) fn open_other(&self, file: Arc<dyn VfsFile>) -> Result<Replacement> {
-        let handle = Handle::open(&file, &self.copies, self.cache_bytes, &Arc::default())?;
+        let repaired = Arc::default();
+        let handle = Handle::open(&file, &self.copies, self.cache_bytes, &self.pace, &repaired)?;
         Ok(Replacement { file, handle })
     }
 
@@ -262,11 +268,17 @@ impl Handle {
         file: &Arc<dyn VfsFile>,
         copies: &Arc<HeaderCopies>,
         cache_bytes: usize,
+        pace: &Arc<Pace>,
         repaired: &Arc<AtomicBool>,
     ) -> Result<Self> {
         let failed = Arc::new(AtomicBool::new(false));
         let copies = Some(Arc::clone(copies));
-        let backend = WriterBackend::new(Arc::clone(file), copies, Arc::clone(&failed));
+        let backend = WriterBackend::new(
+            Arc::clone(file),
+            copies,
+            Arc::clone(&failed),
+            Arc::clone(pace),
+        );
         let mut builder = Builder::new();
         builder.set_cache_size(cache_bytes);
         let repairing = Arc::clone(repaired);
@@ -312,7 +324,8 @@ pub(super) fn create(vfs: &dyn Vfs, path: &Path) -> Result<()> {
     }
     let file = vfs.open(&new, OpenMode::CreateNew).map_err(io)?;
     let database = guarded(|| {
-        Builder::new().create_with_backend(WriterBackend::new(file, None, Arc::default()))
+        let backend = WriterBackend::new(file, None, Arc::default(), Pace::none());
+        Builder::new().create_with_backend(backend)
     })?;
     checkpoint::format(&database)?;
     guarded(|| database.close())?;

@@ -19,6 +19,7 @@ mod header;
 mod history;
 mod live;
 mod memtable;
+mod pace;
 mod scan;
 mod scrub;
 mod snapshot;

@@ -22,6 +22,7 @@ use super::file::{File, Reader, Writer, create, in_file, io};
 use super::generation::{Generation, Root};
 use super::history::History;
 use super::live::Live;
+use super::pace::{Hurry, Pace};
 use super::snapshot::Snapshot;
 
 /// Bytes of a page of the storage file.
@@ -58,6 +59,9 @@ pub struct StoreSettings {
     pub compact_bytes_min: u64,
     /// Rows that one step of a checkpoint writes at most; between two steps it may be interrupted. Default 16,384.
     pub checkpoint_step_rows: u64,
+    /// Bytes that a checkpoint writes between two syncs: the more, the longer a commit may wait for the disk; the less,
+    /// the more commits do. Default 32 MiB.
+    pub checkpoint_sync_bytes: u64,
 }
 
 impl Default for StoreSettings {
@@ -69,6 +73,7 @@ impl Default for StoreSettings {
             history_bytes_max: 16 << 20,
             compact_bytes_min: 64 << 20,
             checkpoint_step_rows: 16 << 10,
+            checkpoint_sync_bytes: 32 << 20,
         }
     }
 }
@@ -100,6 +105,7 @@ pub(crate) struct Store {
     /// Storages to be removed, with the commit that dropped them.
     pub(super) dropped: Mutex<BTreeMap<StorageId, Lsn>>,
     pub(super) gauge: Arc<AtomicIsize>,
+    pub(super) pace: Arc<Pace>,
     pub(super) settings: StoreSettings,
     pub(super) path: PathBuf,
     repaired: bool,
@@ -121,8 +127,10 @@ impl Store {
                 create(&*vfs, path)?;
             }
             remove_unfinished(&*vfs, path)?;
-            let writer = Writer::open(&*vfs, path, settings.cache_bytes, &repaired)?;
-            let mut store = Self::with_file(File::Writer(writer), path, settings)?;
+            let pace = Arc::new(Pace::new(settings.checkpoint_sync_bytes));
+            let (cache, own) = (settings.cache_bytes, Arc::clone(&pace));
+            let writer = Writer::open(&*vfs, path, cache, own, &repaired)?;
+            let mut store = Self::with_file(File::Writer(writer), path, settings, pace)?;
             store.repaired = repaired.load(Ordering::Relaxed);
             Ok(store)
         };
@@ -142,7 +150,7 @@ impl Store {
     ) -> Result<Self> {
         let open = || {
             let reader = Reader::open(Arc::clone(&vfs), path, settings.cache_bytes)?;
-            Self::with_file(File::Reader(Box::new(reader)), path, settings)
+            Self::with_file(File::Reader(Box::new(reader)), path, settings, Pace::none())
         };
         open().map_err(|error| in_file(error, path))
     }
@@ -180,7 +188,12 @@ impl Store {
         Ok(true)
     }
 
-    fn with_file(file: File, path: &Path, settings: StoreSettings) -> Result<Self> {
+    fn with_file(
+        file: File,
+        path: &Path,
+        settings: StoreSettings,
+        pace: Arc<Pace>,
+    ) -> Result<Self> {
         let base = file.base()?;
         let applied = base.applied();
         let gauge = Arc::new(AtomicIsize::new(0));
@@ -198,6 +211,7 @@ impl Store {
             checkpointing: Mutex::default(),
             dropped: Mutex::default(),
             gauge,
+            pace,
             settings,
             path: path.to_owned(),
             repaired: false,
@@ -389,6 +403,22 @@ impl Store {
         self.unwritten_bytes() >= self.settings.memtable_soft_bytes
     }
 
+    /// From now on checkpoints leave processors and disk to commits now and then. For where threads do the work: it
+    /// takes time.
+    pub(crate) fn begin_rests(&self) {
+        self.pace.begin_rests();
+    }
+
+    /// Checkpoints do not rest any more.
+    pub(crate) fn end_rests(&self) {
+        self.pace.end_rests();
+    }
+
+    /// Checkpoints do not rest while this is held: somebody waits for one.
+    pub(crate) fn hurry(&self) -> Hurry<'_> {
+        self.pace.hurry()
+    }
+
     /// Whether the memtables have passed the hard limit: new write transactions should wait for a checkpoint.
     #[must_use]
     pub(crate) fn is_full(&self) -> bool {
@@ -428,7 +458,7 @@ impl Store {
         }
     }
 
-    fn unwritten_bytes(&self) -> usize {
+    pub(super) fn unwritten_bytes(&self) -> usize {
         let root = self.root.read();
         root.generations()
             .map(|generation| generation.bytes())

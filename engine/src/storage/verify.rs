@@ -13,6 +13,7 @@ use super::backend::WriterBackend;
 use super::base::guarded;
 use super::error::Result;
 use super::file::{in_file, io};
+use super::pace::Pace;
 
 /// Verifies every page of the file at `path`. Says what is wrong, if anything is. `vfs` must be one that forgets.
 ///
@@ -27,7 +28,7 @@ pub(crate) fn verify_pages(
         .open(path, OpenMode::ReadWrite)
         .map_err(|error| in_file(io(error), path))?;
     let verified = guarded(|| {
-        let backend = WriterBackend::new(Arc::clone(&file), None, Arc::default());
+        let backend = WriterBackend::new(Arc::clone(&file), None, Arc::default(), Pace::none());
         let mut database = Builder::new()
             .set_cache_size(cache_bytes)
             .create_with_backend(backend)?;

@@ -65,6 +65,8 @@ pub fn builder(seed: u64) -> Builder {
     settings.store.memtable_soft_bytes = [4 << 10, 64 << 10, 1 << 20][rng.below(3)];
     settings.store.history_bytes_max = 4 << 10;
     settings.store.checkpoint_step_rows = [3, 30][rng.below(2)];
+    // As often as no real one: so that a crash comes behind each of them, too.
+    settings.store.checkpoint_sync_bytes = 8 << 10;
     settings.feed.ring_bytes_max = [2 << 10, 1 << 20][rng.below(2)];
     if seed % 4 == 2 {
         settings.store.compact_bytes_min = 0;
