@@ -19,6 +19,7 @@ pub mod key_codec;
 pub mod lsn;
 mod number;
 pub mod record_codec;
+pub mod record_parts;
 pub mod row;
 pub mod row_codec;
 pub mod sql_type;

@@ -24,9 +24,9 @@ const BINCODE: Configuration<LittleEndian, Varint, Limit<RECORD_BYTES_MAX>> =
     bincode::config::standard().with_limit::<RECORD_BYTES_MAX>();
 
 /// Codec byte, then presence flags.
-const FLAGS_AT: usize = 1;
+pub(crate) const FLAGS_AT: usize = 1;
 /// Before each section: its length in bytes, then its number of changes, both u32 little-endian.
-const SECTION_HEAD: usize = 8;
+pub(crate) const SECTION_HEAD: usize = 8;
 /// Scratch buffers are given back to the allocator beyond this.
 const SCRATCH_MAX: usize = 1 << 20;
 
@@ -45,15 +45,15 @@ impl Section {
     /// All sections in the order they stand in.
     pub const ALL: [Self; 3] = [Self::Base, Self::Derived, Self::State];
 
-    const fn flag(self) -> u8 {
+    pub(crate) const fn flag(self) -> u8 {
         1 << self as u8
     }
 }
 
 #[derive(Encode, BorrowDecode)]
-struct Envelope<'b> {
-    commit_time_us: i64,
-    principal: &'b str,
+pub(crate) struct Envelope<'b> {
+    pub(crate) commit_time_us: i64,
+    pub(crate) principal: &'b str,
 }
 
 /// What the bytes of a change are to bincode: the slow twin of `put_change` and `Changes::read`.
@@ -175,10 +175,7 @@ impl RecordEncoder {
         bytes.clear();
         bytes.extend([CODEC_BINCODE, 0]);
         let mut encoder = Self { bytes, open: None };
-        encoder.put(Envelope {
-            commit_time_us,
-            principal,
-        })?;
+        put_envelope(&mut encoder.bytes, commit_time_us, principal)?;
         Ok(encoder)
     }
 
@@ -244,11 +241,6 @@ impl RecordEncoder {
             head.copy_from_slice(&(u64::from(len) | u64::from(count) << 32).to_le_bytes());
         }
     }
-
-    fn put(&mut self, item: impl Encode) -> Result<(), EncodeError> {
-        bincode::encode_into_writer(item, Appender(&mut self.bytes), BINCODE)
-            .map_err(|_| EncodeError::TooLarge)
-    }
 }
 
 impl Drop for RecordEncoder {
@@ -260,8 +252,8 @@ impl Drop for RecordEncoder {
     }
 }
 
-/// A change as bincode writes it: two integers, then lengths and bytes, options behind 00 or 01.
-fn put_change(out: &mut Vec<u8>, change: ChangeRef<'_>) {
+/// Appends a change as bincode writes it: two integers, then lengths and bytes, options behind 00 or 01.
+pub fn put_change(out: &mut Vec<u8>, change: ChangeRef<'_>) {
     put_varint(out, change.storage.0.into());
     put_varint(out, change.schema_version.into());
     put_varint(out, change.key.len() as u64);
@@ -275,6 +267,39 @@ fn put_change(out: &mut Vec<u8>, change: ChangeRef<'_>) {
                 out.extend_from_slice(image);
             }
         }
+    }
+}
+
+/// Bytes that [`put_change`] appends.
+pub(crate) fn change_len(change: ChangeRef<'_>) -> usize {
+    let bytes_len = |bytes: &[u8]| varint_len(bytes.len() as u64) + bytes.len();
+    let image_len = |image: Option<&[u8]>| 1 + image.map_or(0, bytes_len);
+    varint_len(change.storage.0.into())
+        + varint_len(change.schema_version.into())
+        + bytes_len(change.key)
+        + image_len(change.before)
+        + image_len(change.after)
+}
+
+/// Appends what [`take_envelope`] reads.
+pub(crate) fn put_envelope(
+    out: &mut Vec<u8>,
+    commit_time_us: i64,
+    principal: &str,
+) -> Result<(), EncodeError> {
+    let envelope = Envelope {
+        commit_time_us,
+        principal,
+    };
+    bincode::encode_into_writer(envelope, Appender(out), BINCODE).map_err(|_| EncodeError::TooLarge)
+}
+
+const fn varint_len(n: u64) -> usize {
+    match n {
+        0..251 => 1,
+        251..0x1_0000 => 3,
+        0x1_0000..0x1_0000_0000 => 5,
+        _ => 9,
     }
 }
 
@@ -503,7 +528,7 @@ impl<'b> Changes<'b> {
         Ok(change)
     }
 
-    fn read_from(reader: &mut Reader<'b>) -> Result<ChangeRef<'b>, DecodeError> {
+    pub(crate) fn read_from(reader: &mut Reader<'b>) -> Result<ChangeRef<'b>, DecodeError> {
         let storage = take_u32(reader, "the storage id of a change")?;
         let schema_version = take_u32(reader, "the schema version of a change")?;
         let key = take_bytes(reader, "the key of a change")?;
@@ -585,7 +610,10 @@ impl<'b> Iterator for Changes<'b> {
     }
 }
 
-fn take_envelope<'b>(bytes: &'b [u8], at: &mut usize) -> Result<Envelope<'b>, DecodeError> {
+pub(crate) fn take_envelope<'b>(
+    bytes: &'b [u8],
+    at: &mut usize,
+) -> Result<Envelope<'b>, DecodeError> {
     let expected = "the envelope of a record";
     let rest = bytes.get(*at..).unwrap_or_default();
     match bincode::borrow_decode_from_slice(rest, BINCODE) {

@@ -21,8 +21,8 @@ pub use log::dump::{
 pub use log::format::{Epoch, FrameKind};
 pub use log::group::Ticket;
 pub use log::parts::LargeRecord;
-pub use log::reader::Reader;
-pub use log::recover::{OnRecord, RecoveryReport, TailCut};
+pub use log::reader::{Piece, Reader};
+pub use log::recover::{OnRecord, RecoveryReport, Refusal, Replay, TailCut};
 pub use log::slots::{Slot, SlotState};
 pub use log::survey::{Fault, Survey, SurveyedRecord, epoch_history, survey};
 pub use log::wal::Wal;

@@ -14,20 +14,14 @@ pub(crate) struct Assembly {
     codec: u8,
     /// Bytes of the parts so far.
     len: u64,
-    /// What they hold; nothing if nobody wants it.
+    /// What they hold; nothing if it is more than is wanted.
     bytes: Option<Vec<u8>>,
-}
-
-/// Whether somebody wants the bytes of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    Yes,
-    No,
+    bytes_max: usize,
 }
 
 impl Assembly {
-    /// Begins a record with its first part; `None` if that is not one.
-    pub(crate) fn begin(header: &FrameHeader, payload: &[u8], wanted: Wanted) -> Option<Self> {
+    /// Begins a record with its first part, to keep `bytes_max` bytes at most; `None` if that is no first part.
+    pub(crate) fn begin(header: &FrameHeader, payload: &[u8], bytes_max: usize) -> Option<Self> {
         let (0, part) = split_part(payload)? else {
             return None;
         };
@@ -35,7 +29,8 @@ impl Assembly {
             lsn: header.lsn,
             codec: header.codec,
             len: part.len() as u64,
-            bytes: (wanted == Wanted::Yes).then(|| part.to_vec()),
+            bytes: (part.len() <= bytes_max).then(|| part.to_vec()),
+            bytes_max,
         })
     }
 
@@ -47,6 +42,7 @@ impl Assembly {
             codec: header.codec,
             len: at,
             bytes: None,
+            bytes_max: 0,
         })
     }
 
@@ -63,12 +59,19 @@ impl Assembly {
             return;
         };
         self.len += part.len() as u64;
-        if let Some(bytes) = &mut self.bytes {
+        let kept = self.bytes.take();
+        if let Some(mut bytes) = kept.filter(|kept| kept.len() + part.len() <= self.bytes_max) {
             bytes.extend_from_slice(part);
+            self.bytes = Some(bytes);
         }
     }
 
-    /// The bytes so far, if they were wanted.
+    /// How many bytes there are so far.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The bytes so far, if they are not more than wanted.
     pub(crate) fn into_bytes(self) -> Option<Vec<u8>> {
         self.bytes
     }

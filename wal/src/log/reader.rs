@@ -1,6 +1,7 @@
 //! Reads records from the log, from any retained one to the tail, and follows the tail when asked again.
 //!
-//! It sees only what may be seen: durable records in sync mode `commit`, written ones else. It holds its
+//! It sees only what may be seen: durable records in sync mode `commit`, written ones else. A long record it gives in
+//! parts to whoever asks for that: it looks for its end first, so no part is ever of a record that was given up. It holds its
 //! segment, never a lock, between two calls, and checks every record on a copy. Next door: `capture`, whose
 //! slow subscribers read here.
 
@@ -8,8 +9,10 @@ use std::sync::Arc;
 
 use tailwater_proto::Lsn;
 
-use super::assembly::{Assembly, Wanted};
-use super::format::{BLOCK_BYTES, FRAME_BYTES, FRAMES_AT, FrameHeader, FrameKind, frame_len};
+use super::assembly::Assembly;
+use super::format::{
+    BLOCK_BYTES, FRAME_BYTES, FRAMES_AT, FrameHeader, FrameKind, frame_len, split_part,
+};
 use super::segment::Segment;
 use super::writer::{Intent, Log};
 use crate::error::{Error, Result};
@@ -29,9 +32,27 @@ pub struct Reader {
     window_at: u64,
     /// The record to deliver, as far as its parts have been read.
     open: Option<Assembly>,
+    /// Where that begins.
+    begun: Option<Place>,
+    /// Bytes of the record to deliver that have been given out: its parts are all there.
+    given: Option<u64>,
 }
 
-#[derive(Debug)]
+/// A record, or a part of one that is longer than asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// The whole record.
+    Record(Arc<[u8]>),
+    /// Its next bytes, from byte 0 on.
+    Part {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// Whether the record ends with them.
+        is_last: bool,
+    },
+}
+
+#[derive(Clone, Debug)]
 struct Place {
     segment: Arc<Segment>,
     offset: u64,
@@ -47,6 +68,8 @@ impl Reader {
             window: Vec::new(),
             window_at: 0,
             open: None,
+            begun: None,
+            given: None,
         };
         let oldest = reader.log.first_retained_lsn();
         if next < oldest {
@@ -65,13 +88,29 @@ impl Reader {
     /// The next record, `None` at the tail.
     ///
     /// # Errors
-    /// [`Error::Released`] when retention has overtaken the reader, [`Error::Damaged`] for a record that is not
-    /// what was written, [`Error::Closed`] when the log is closed.
+    /// As those of [`next_piece`](Self::next_piece).
+    ///
+    /// # Panics
+    /// When a record has been given in part: its rest comes from [`next_piece`](Self::next_piece).
     #[expect(
         clippy::should_implement_trait,
         reason = "a tail has no end, and errors are not items"
     )]
     pub fn next(&mut self) -> Result<Option<(Lsn, Arc<[u8]>)>> {
+        assert!(self.given.is_none(), "a record that was begun is read on");
+        match self.next_piece(usize::MAX)? {
+            Some((lsn, Piece::Record(record))) => Ok(Some((lsn, record))),
+            Some((_, Piece::Part { .. })) | None => Ok(None),
+        }
+    }
+
+    /// The next record, or, if that is longer than `whole_bytes_max` and lies in parts, the next part of it; `None` at
+    /// the tail.
+    ///
+    /// # Errors
+    /// [`Error::Released`] when retention has overtaken the reader, [`Error::Damaged`] for a record that is not
+    /// what was written, [`Error::Closed`] when the log is closed.
+    pub fn next_piece(&mut self, whole_bytes_max: usize) -> Result<Option<(Lsn, Piece)>> {
         if self.next > self.log.readable_lsn() && !self.bring_out()? {
             return Ok(None);
         }
@@ -91,13 +130,15 @@ impl Reader {
             let (offset, end) = (place.offset, place.segment.end());
             if offset >= end {
                 // The record is readable, so it is in a later segment, or goes on in the next one.
-                self.place = match &self.open {
-                    Some(_) => Some(self.find_next(place.segment.header.segment_no)?),
-                    None => None,
+                self.place = match (&self.open, self.given) {
+                    (Some(_), _) | (_, Some(_)) => {
+                        Some(self.find_next(place.segment.header.segment_no)?)
+                    }
+                    (None, None) => None,
                 };
                 continue;
             }
-            if let Some(found) = self.read_frame(offset, end)? {
+            if let Some(found) = self.read_frame(offset, end, whole_bytes_max)? {
                 return Ok(Some(found));
             }
         }
@@ -149,7 +190,12 @@ impl Reader {
     }
 
     /// Steps over the frame at `offset`; returns the record wanted when that ends here.
-    fn read_frame(&mut self, offset: u64, end: u64) -> Result<Option<(Lsn, Arc<[u8]>)>> {
+    fn read_frame(
+        &mut self,
+        offset: u64,
+        end: u64,
+        whole_bytes_max: usize,
+    ) -> Result<Option<(Lsn, Piece)>> {
         let Some(segment) = self.place.as_ref().map(|place| Arc::clone(&place.segment)) else {
             return Ok(None);
         };
@@ -166,12 +212,12 @@ impl Reader {
         };
         let len = header.len as usize;
         self.step_to(offset + frame_len(len) as u64);
-        let mut open = self.open.take();
+        let (mut open, given) = (self.open.take(), self.given);
         if header.kind == FrameKind::Noop || header.lsn < self.next {
             return Ok(None);
         }
         if header.lsn > self.next {
-            return Err(segment.damaged(offset, self.next, "a record is missing"));
+            return Err(self.missing(&segment, offset, "a record is missing"));
         }
         let wrong = |lsn| Err(segment.damaged(offset, lsn, "a payload has a wrong checksum"));
         let payload = self.window(&segment, offset + FRAME_BYTES as u64, len, end)?;
@@ -179,10 +225,27 @@ impl Reader {
         else {
             return wrong(header.lsn);
         };
+        if let Some(given) = given {
+            let Some((_, part)) = split_part(payload).filter(|(at, _)| *at == given) else {
+                return Err(self.missing(&segment, offset, "a part of a record is missing"));
+            };
+            let piece = Piece::Part {
+                bytes: part.to_vec(),
+                is_last: header.kind == FrameKind::Commit,
+            };
+            let given = given + part.len() as u64;
+            self.given = Some(given);
+            if header.kind == FrameKind::Commit {
+                self.given = None;
+                self.next = header.lsn.next();
+            }
+            return Ok(Some((header.lsn, piece)));
+        }
         let record = match header.kind {
             FrameKind::Record => Arc::from(payload),
             FrameKind::Begin => {
-                self.open = Assembly::begin(&header, payload, Wanted::Yes);
+                self.open = Assembly::begin(&header, payload, whole_bytes_max);
+                self.begun = Some(Place { segment, offset });
                 return Ok(None);
             }
             // Without what it continues it is of a record that was given up.
@@ -196,11 +259,27 @@ impl Reader {
                     self.open = Some(assembly);
                     return Ok(None);
                 }
-                Arc::from(assembly.into_bytes().unwrap_or_default())
+                let Some(bytes) = assembly.into_bytes() else {
+                    // It is all there, and too long: from its beginning, part by part.
+                    self.place = self.begun.take();
+                    self.given = Some(0);
+                    self.window.clear();
+                    return Ok(None);
+                };
+                Arc::from(bytes)
             }
         };
         self.next = header.lsn.next();
-        Ok(Some((header.lsn, record)))
+        Ok(Some((header.lsn, Piece::Record(record))))
+    }
+
+    /// Retention has overtaken the reader, or there is damage.
+    fn missing(&self, segment: &Segment, offset: u64, reason: &'static str) -> Error {
+        let oldest = self.log.first_retained_lsn();
+        if self.next < oldest {
+            return Error::Released { oldest };
+        }
+        segment.damaged(offset, self.next, reason)
     }
 
     fn step_to(&mut self, offset: u64) {

@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use tailwater_proto::Lsn;
 
-use super::assembly::{Assembly, Wanted};
+use super::assembly::Assembly;
 use super::format::{
     BLOCK_BYTES, Epoch, FRAMES_AT, FrameHeader, FrameKind, HeaderFault, SegmentHeader, frame_len,
-    parse_segment_name,
+    parse_segment_name, split_part,
 };
 use super::output::Output;
 use super::pool::{Pool, now_unix_ms};
@@ -60,13 +60,65 @@ pub struct TailCut {
 pub type OnRecord<'a> =
     &'a mut dyn FnMut(Lsn, &[u8]) -> std::result::Result<(), Box<dyn StdError + Send + Sync>>;
 
+/// Why whoever replays refuses a record.
+pub type Refusal = Box<dyn StdError + Send + Sync>;
+
+/// Receives the records, in order, those in parts part by part: nothing long needs to be in memory.
+///
+/// # Contract
+/// Parts of one record follow each other, from byte 0 on; they count once `complete` says so. A record, or a part from
+/// byte 0 on, makes parts before it void that were not completed, and so does the end of the log.
+pub trait Replay {
+    /// A record that is not in parts.
+    ///
+    /// # Errors
+    /// When it cannot be applied: recovery fails with [`Error::Replay`].
+    fn record(&mut self, lsn: Lsn, payload: &[u8]) -> std::result::Result<(), Refusal>;
+
+    /// The bytes of a record from `at` on.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    fn part(&mut self, lsn: Lsn, at: u64, bytes: &[u8]) -> std::result::Result<(), Refusal>;
+
+    /// The parts given are the record.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    fn complete(&mut self, lsn: Lsn) -> std::result::Result<(), Refusal>;
+}
+
+/// Gives records in parts as a whole.
+pub(crate) struct Whole<'a> {
+    pub(crate) on_record: OnRecord<'a>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Replay for Whole<'_> {
+    fn record(&mut self, lsn: Lsn, payload: &[u8]) -> std::result::Result<(), Refusal> {
+        (self.on_record)(lsn, payload)
+    }
+
+    fn part(&mut self, _: Lsn, at: u64, bytes: &[u8]) -> std::result::Result<(), Refusal> {
+        if at == 0 {
+            self.bytes.clear();
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn complete(&mut self, lsn: Lsn) -> std::result::Result<(), Refusal> {
+        (self.on_record)(lsn, &std::mem::take(&mut self.bytes))
+    }
+}
+
 pub(crate) fn recover(
     vfs: Arc<dyn Vfs>,
     dir: &Path,
     settings: Settings,
     database_id: [u8; 16],
     applied: Lsn,
-    on_record: OnRecord<'_>,
+    replay: &mut dyn Replay,
     on_durable: DurableHook,
 ) -> Result<(Log, RecoveryReport)> {
     let names = vfs.list(dir).map_err(|e| Error::io("list", dir, e))?;
@@ -91,7 +143,7 @@ pub(crate) fn recover(
     if !mutant::is("trust_unsynced_tail") {
         sync_tail(vfs.as_ref(), dir, &segments)?;
     }
-    let mut walk = Walk::new(applied, &settings, on_record);
+    let mut walk = Walk::new(applied, &settings, replay);
     for number in 0..segments.len() {
         walk.segment(&segments, number)?;
     }
@@ -251,7 +303,7 @@ fn open_segment(vfs: &dyn Vfs, path: PathBuf, database_id: [u8; 16]) -> Result<S
 struct Walk<'a> {
     applied: Lsn,
     payload_codec: u8,
-    on_record: OnRecord<'a>,
+    replay: &'a mut dyn Replay,
     /// The record to come; `None` before the first segment.
     expected: Option<Lsn>,
     /// The highest LSN that anything says to be durable.
@@ -275,6 +327,15 @@ struct Open {
     segments: Vec<usize>,
 }
 
+/// A record that is whole.
+enum Delivery<'p> {
+    Record(&'p [u8]),
+    /// Its parts have been handed out: so many bytes.
+    Parts(u64),
+    /// Its beginning has been released.
+    Remains,
+}
+
 struct TailPart {
     /// The segment's place in the list.
     number: usize,
@@ -287,11 +348,11 @@ struct TailPart {
 }
 
 impl<'a> Walk<'a> {
-    fn new(applied: Lsn, settings: &Settings, on_record: OnRecord<'a>) -> Self {
+    fn new(applied: Lsn, settings: &Settings, replay: &'a mut dyn Replay) -> Self {
         Self {
             applied,
             payload_codec: settings.payload_codec,
-            on_record,
+            replay,
             expected: None,
             confirmed: Lsn::ZERO,
             records: 0,
@@ -391,9 +452,7 @@ impl<'a> Walk<'a> {
         let is_next = self.expected.is_none_or(|expected| expected == lsn);
         let fits = match (header.kind, &self.open) {
             (FrameKind::Record, _) => is_next,
-            (FrameKind::Begin, _) => {
-                is_next && Assembly::begin(header, payload, Wanted::No).is_some()
-            }
+            (FrameKind::Begin, _) => is_next && Assembly::begin(header, payload, 0).is_some(),
             (_, Some(open)) => open.assembly.continues(header, payload),
             // The beginning has been released with the segment it was in.
             (_, None) => self.expected.is_none() && Assembly::resume(header, payload).is_some(),
@@ -427,18 +486,14 @@ impl<'a> Walk<'a> {
         let open = self.open.take();
         let begins = matches!(header.kind, FrameKind::Record | FrameKind::Begin);
         self.expected = Some(lsn);
-        let wanted = if lsn > self.applied {
-            Wanted::Yes
-        } else {
-            Wanted::No
-        };
         match (header.kind, open) {
             (FrameKind::Record, _) => {
                 publish(segments, number, Some(lsn), lsn, offset);
-                return self.deliver(lsn, Some(payload));
+                return self.deliver(lsn, Delivery::Record(payload));
             }
             (FrameKind::Begin, _) => {
-                self.open = Assembly::begin(header, payload, wanted).map(|assembly| Open {
+                self.give_part(lsn, payload)?;
+                self.open = Assembly::begin(header, payload, 0).map(|assembly| Open {
                     assembly,
                     begin: Some((number, offset)),
                     segments: vec![number],
@@ -459,6 +514,9 @@ impl<'a> Walk<'a> {
         let Some(mut open) = self.open.take() else {
             return Ok(());
         };
+        if open.begin.is_some() {
+            self.give_part(lsn, payload)?;
+        }
         open.assembly.add(payload);
         if open.segments.last() != Some(&number) {
             open.segments.push(number);
@@ -472,14 +530,32 @@ impl<'a> Walk<'a> {
             let offset = begin.map_or(FRAMES_AT, |(_, offset)| offset);
             publish(segments, place, begin.map(|_| lsn), lsn, offset);
         }
-        self.deliver(lsn, open.assembly.into_bytes().as_deref())
+        let delivery = match open.begin {
+            Some(_) => Delivery::Parts(open.assembly.len()),
+            None => Delivery::Remains,
+        };
+        self.deliver(lsn, delivery)
+    }
+
+    /// Hands out a part, if the storage has not applied its record.
+    fn give_part(&mut self, lsn: Lsn, payload: &[u8]) -> Result<()> {
+        match split_part(payload) {
+            Some((at, part)) if lsn > self.applied => self
+                .replay
+                .part(lsn, at, part)
+                .map_err(|source| Error::Replay { lsn, source }),
+            _ => Ok(()),
+        }
     }
 
     /// A record is whole.
-    fn deliver(&mut self, lsn: Lsn, payload: Option<&[u8]>) -> Result<()> {
+    fn deliver(&mut self, lsn: Lsn, delivery: Delivery<'_>) -> Result<()> {
         self.expected = Some(lsn.next());
         // The first record decides, not what is left of one before it, which may have been given up.
-        let first = payload.map_or(lsn.next(), |_| lsn);
+        let first = match delivery {
+            Delivery::Record(_) | Delivery::Parts(_) => lsn,
+            Delivery::Remains => lsn.next(),
+        };
         if !self.has_records && lsn > self.applied && first > self.applied.next() {
             return Err(Error::Gap {
                 applied: self.applied,
@@ -487,11 +563,17 @@ impl<'a> Walk<'a> {
             });
         }
         self.has_records = true;
-        if let Some(payload) = payload.filter(|_| lsn > self.applied) {
-            (self.on_record)(lsn, payload).map_err(|source| Error::Replay { lsn, source })?;
-            self.records += 1;
-            self.bytes += payload.len() as u64;
+        if lsn <= self.applied {
+            return Ok(());
         }
+        let (bytes, applied) = match delivery {
+            Delivery::Record(payload) => (payload.len() as u64, self.replay.record(lsn, payload)),
+            Delivery::Parts(len) => (len, self.replay.complete(lsn)),
+            Delivery::Remains => return Ok(()),
+        };
+        applied.map_err(|source| Error::Replay { lsn, source })?;
+        self.records += 1;
+        self.bytes += bytes;
         Ok(())
     }
 

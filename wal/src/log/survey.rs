@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tailwater_proto::Lsn;
 
-use super::assembly::{Assembly, Wanted};
+use super::assembly::Assembly;
 use super::format::{
     BLOCK_BYTES, Epoch, FrameHeader, FrameKind, HeaderFault, SegmentHeader, parse_segment_name,
     seed,
@@ -251,7 +251,7 @@ impl Walk<'_> {
             (FrameKind::Noop, _) => {}
             (FrameKind::Record, _) => self.record(path, header.lsn, offset, payload),
             (FrameKind::Begin, _) => {
-                self.open = Assembly::begin(header, payload, Wanted::Yes)
+                self.open = Assembly::begin(header, payload, usize::MAX)
                     .map(|assembly| (assembly, path.to_owned(), offset));
             }
             (FrameKind::Chunk | FrameKind::Commit, Some((mut assembly, file, from)))

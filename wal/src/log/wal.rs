@@ -14,7 +14,7 @@ use super::group::Ticket;
 use super::parts::LargeRecord;
 use super::pool::{Pool, Purpose};
 use super::reader::Reader;
-use super::recover::{OnRecord, RecoveryReport, recover};
+use super::recover::{OnRecord, RecoveryReport, Replay, Whole, recover};
 use super::slots::Slot;
 use super::writer::{DurableHook, Intent, Log};
 use crate::error::{Error, Result};
@@ -135,17 +135,37 @@ impl Wal {
         on_record: OnRecord<'_>,
         on_durable: DurableHook,
     ) -> Result<(Arc<Self>, RecoveryReport)> {
-        vfs.create_dir_all(dir)
-            .map_err(|e| Error::io("make", dir, e))?;
-        let (log, report) = recover(
+        let mut whole = Whole {
+            on_record,
+            bytes: Vec::new(),
+        };
+        Self::recover_in_parts(
             vfs,
             dir,
             settings,
             database_id,
             applied,
-            on_record,
+            &mut whole,
             on_durable,
-        )?;
+        )
+    }
+
+    /// As [`recover`](Self::recover), without putting records together that are in parts.
+    ///
+    /// # Errors
+    /// As those of [`recover`](Self::recover).
+    pub fn recover_in_parts(
+        vfs: Arc<dyn Vfs>,
+        dir: &Path,
+        settings: Settings,
+        database_id: [u8; 16],
+        applied: Lsn,
+        replay: &mut dyn Replay,
+        on_durable: DurableHook,
+    ) -> Result<(Arc<Self>, RecoveryReport)> {
+        vfs.create_dir_all(dir)
+            .map_err(|e| Error::io("make", dir, e))?;
+        let (log, report) = recover(vfs, dir, settings, database_id, applied, replay, on_durable)?;
         let log = Arc::new(log);
         background::start(&log)?;
         Ok((Arc::new(Self { log }), report))

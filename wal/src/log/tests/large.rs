@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::*;
 use crate::error::Error;
 use crate::log::format::{BLOCK_BYTES, FrameKind};
+use crate::log::reader::Piece;
 use crate::settings::SyncMode;
 
 const TINY: usize = BLOCK_BYTES;
@@ -412,4 +413,48 @@ fn a_long_record_is_never_in_the_log_as_a_whole() {
     drop(lengths);
     let (_, read) = wal.reader(Lsn::ZERO).unwrap().next().unwrap().unwrap();
     assert_eq!(read, large);
+}
+
+/// Long records come part by part, never a part of one that was given up, and short ones whole; folded they are what a
+/// reader of whole records gives.
+#[test]
+fn pieces_are_the_records_whatever_was_given_up_between_them() {
+    for seed in 1..20 {
+        let mut rng = Rng(seed);
+        let vfs = MemoryVfs::new();
+        let wal = create(&vfs, parts_of(TINY));
+        for lsn in 1..=12 {
+            while rng.below(3) == 0 {
+                let mut record = wal.begin_large(Lsn(lsn)).unwrap();
+                record
+                    .write(&payload(99, 1 + rng.below(60_000) as usize))
+                    .unwrap();
+                if rng.below(2) == 0 {
+                    wal.flush().unwrap();
+                }
+            }
+            commit(
+                &wal,
+                lsn..=lsn,
+                [10, 4_096, 9_000, 50_000][rng.below(4) as usize],
+            );
+        }
+        for bytes_max in [0, 5_000, 20_000, usize::MAX] {
+            let mut reader = wal.reader(Lsn::ZERO).unwrap();
+            let (mut records, mut begun) = (Vec::new(), Vec::new());
+            while let Some((lsn, piece)) = reader.next_piece(bytes_max).unwrap() {
+                let (bytes, is_last) = match piece {
+                    Piece::Record(record) => (record.to_vec(), true),
+                    Piece::Part { bytes, is_last } => (bytes, is_last),
+                };
+                assert!(bytes.len() <= bytes_max.max(TINY), "seed {seed}");
+                begun.extend(bytes);
+                if is_last {
+                    records.push((lsn, std::mem::take(&mut begun)));
+                }
+            }
+            assert_records(&records, 1..=12);
+            assert!(begun.is_empty(), "seed {seed}");
+        }
+    }
 }
