@@ -6,10 +6,12 @@
 use std::sync::Arc;
 
 use tailwater_proto::Lsn;
+use tailwater_wal::Piece;
 
 use crate::error::{Error, LogError, Result};
 use crate::feed::Feed;
 use crate::log_tail::LogCursor;
+use crate::ring::Entry;
 
 /// A record leaves the ring only when the log has it, so that one more look finds it; a few more for luck would hide
 /// a log that breaks its contract.
@@ -23,7 +25,14 @@ pub(crate) struct CatchUp {
 
 pub(crate) enum Fetched {
     Record(Arc<[u8]>),
-    Released { oldest: Lsn },
+    /// A part of the record: the next one, from its beginning on.
+    Part {
+        bytes: Vec<u8>,
+        is_last: bool,
+    },
+    Released {
+        oldest: Lsn,
+    },
 }
 
 impl CatchUp {
@@ -38,23 +47,15 @@ impl CatchUp {
             None => feed.recent(wanted),
             Some(_) => feed.recent_settled(wanted),
         };
-        if let Some(record) = from_ring {
+        if let Some(Entry::Here(record)) = from_ring {
             self.cursor = None;
             return Ok(Fetched::Record(record));
         }
         for _ in 0..LOOKS_MAX {
-            match self.fetch_logged(feed, after) {
-                Ok(Some(record)) => return Ok(Fetched::Record(record)),
-                Ok(None) => {}
-                Err(LogError::Released { oldest }) => return Ok(Fetched::Released { oldest }),
-                Err(LogError::Failed(source)) => {
-                    return Err(Error::Log {
-                        lsn: wanted,
-                        source,
-                    });
-                }
+            if let Some(fetched) = self.fetch_logged(feed, after)? {
+                return Ok(fetched);
             }
-            if let Some(record) = feed.recent(wanted) {
+            if let Some(Entry::Here(record)) = feed.recent(wanted) {
                 self.cursor = None;
                 return Ok(Fetched::Record(record));
             }
@@ -62,16 +63,43 @@ impl CatchUp {
         Err(Error::Gap { lsn: wanted })
     }
 
-    fn fetch_logged(&mut self, feed: &Feed, after: Lsn) -> Result<Option<Arc<[u8]>>, LogError> {
+    /// The next part of the record after `after`, of which one was fetched before.
+    pub(crate) fn fetch_part(&mut self, feed: &Feed, after: Lsn) -> Result<Fetched> {
+        match self.fetch_logged(feed, after)? {
+            Some(fetched) => Ok(fetched),
+            None => Err(Error::Gap { lsn: after.next() }),
+        }
+    }
+
+    fn fetch_logged(&mut self, feed: &Feed, after: Lsn) -> Result<Option<Fetched>> {
+        match self.read_log(feed, after) {
+            Ok(fetched) => Ok(fetched),
+            Err(LogError::Released { oldest }) => Ok(Some(Fetched::Released { oldest })),
+            Err(LogError::Failed(source)) => Err(Error::Log {
+                lsn: after.next(),
+                source,
+            }),
+        }
+    }
+
+    fn read_log(&mut self, feed: &Feed, after: Lsn) -> Result<Option<Fetched>, LogError> {
         let cursor = match &mut self.cursor {
             Some(cursor) => cursor,
             closed => closed.insert(feed.log().read_after(after)?),
         };
-        match cursor.next()? {
-            Some((lsn, record)) if lsn == after.next() => {
-                feed.count_log_read();
-                Ok(Some(record))
-            }
+        match cursor.next_piece(feed.settings().frame_bytes_max)? {
+            Some((lsn, piece)) if lsn == after.next() => Ok(Some(match piece {
+                Piece::Record(record) => {
+                    feed.count_log_read();
+                    Fetched::Record(record)
+                }
+                Piece::Part { bytes, is_last } => {
+                    if is_last {
+                        feed.count_log_read();
+                    }
+                    Fetched::Part { bytes, is_last }
+                }
+            })),
             Some(_) => Err(LogError::Released {
                 oldest: feed.log().oldest(),
             }),

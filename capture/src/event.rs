@@ -85,7 +85,7 @@ impl fmt::Display for ResetReason {
     }
 }
 
-/// One commit as far as it is selected. Never empty, never split, never merged with another.
+/// One commit as far as it is selected, or a part of one that is very long. Never empty, never merged with another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// The commit.
@@ -98,7 +98,9 @@ pub struct Frame {
     pub principal: EcoString,
     /// In the order of the record: tables before views, then by storage and key.
     pub changes: Vec<FeedChange>,
-    /// Continues after this frame.
+    /// Further frames of the same commit follow: this is not all of it.
+    pub more: bool,
+    /// Continues after this commit; with [`more`](Self::more) it continues before it, and gives all of it again.
     pub token: Token,
 }
 

@@ -17,7 +17,7 @@ use crate::event::ResetReason;
 use crate::log_tail::LogTail;
 use crate::mailbox::Mailbox;
 use crate::request::SubscribeRequest;
-use crate::ring::Ring;
+use crate::ring::{Entry, Ring};
 use crate::router::{Router, RoutingWork};
 use crate::settings::FeedSettings;
 use crate::subscription::Subscription;
@@ -84,6 +84,19 @@ impl Feed {
     /// # Panics
     /// If `lsn` is not the number after the last one pushed.
     pub fn push(&self, lsn: Lsn, record: Arc<[u8]>) {
+        self.push_entry(lsn, Entry::Here(record));
+    }
+
+    /// As [`push`](Self::push), for a record that is too long for memory, and in the log already. `storages`: of the
+    /// tables and views it changes.
+    ///
+    /// # Panics
+    /// If `lsn` is not the number after the last one pushed.
+    pub fn push_logged(&self, lsn: Lsn, storages: Arc<[StorageId]>) {
+        self.push_entry(lsn, Entry::Logged(storages));
+    }
+
+    fn push_entry(&self, lsn: Lsn, record: Entry) {
         let published = Lsn(self.published.load(Ordering::Acquire));
         let releasable = if is_weakened("let go of what nobody has seen") {
             Lsn::MAX
@@ -120,7 +133,7 @@ impl Feed {
                 "commits are pushed before they are published"
             );
             for (lsn, record) in batch.drain(..) {
-                router.route(lsn, &record);
+                router.route_entry(lsn, &record);
             }
             router.batch = batch;
         }
@@ -231,12 +244,12 @@ impl Feed {
         lsn.0 <= self.durable.load(Ordering::Acquire)
     }
 
-    pub(crate) fn recent(&self, lsn: Lsn) -> Option<Arc<[u8]>> {
-        self.ring.lock().get(lsn).map(Arc::clone)
+    pub(crate) fn recent(&self, lsn: Lsn) -> Option<Entry> {
+        self.ring.lock().get(lsn).cloned()
     }
 
-    pub(crate) fn recent_settled(&self, lsn: Lsn) -> Option<Arc<[u8]>> {
-        self.ring.lock().get_settled(lsn).map(Arc::clone)
+    pub(crate) fn recent_settled(&self, lsn: Lsn) -> Option<Entry> {
+        self.ring.lock().get_settled(lsn).cloned()
     }
 
     pub(crate) fn count_log_read(&self) {

@@ -34,7 +34,7 @@ pub(crate) fn cut(record: &[u8], selection: &Selection) -> Result<Option<Cut>, D
     }))
 }
 
-fn select(change: ChangeRef<'_>, selection: &Selection) -> Option<FeedChange> {
+pub(crate) fn select(change: ChangeRef<'_>, selection: &Selection) -> Option<FeedChange> {
     let ChangeRef {
         storage,
         schema_version,

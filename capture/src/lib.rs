@@ -61,6 +61,7 @@ pub mod feed;
 mod frame;
 mod interval;
 pub mod log_tail;
+mod long_record;
 mod mailbox;
 pub mod request;
 mod ring;

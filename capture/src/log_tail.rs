@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use tailwater_proto::Lsn;
-use tailwater_wal::{Reader, Wal};
+use tailwater_wal::{Piece, Reader, Wal};
 
 use crate::error::LogError;
 
@@ -42,6 +42,18 @@ pub trait LogCursor: Send {
     /// # Errors
     /// [`LogError::Released`] if the log let go of what comes next.
     fn next(&mut self) -> Result<Option<LoggedRecord>, LogError>;
+
+    /// The next record, or the next part of one that is longer than `whole_bytes_max`, if the log can give it in parts.
+    /// A part of a record is given only when all of it can be.
+    ///
+    /// # Errors
+    /// As those of [`next`](Self::next).
+    fn next_piece(&mut self, whole_bytes_max: usize) -> Result<Option<(Lsn, Piece)>, LogError> {
+        let _ = whole_bytes_max;
+        Ok(self
+            .next()?
+            .map(|(lsn, record)| (lsn, Piece::Record(record))))
+    }
 }
 
 impl LogTail for Wal {
@@ -68,6 +80,10 @@ impl LogTail for Wal {
 impl LogCursor for Reader {
     fn next(&mut self) -> Result<Option<LoggedRecord>, LogError> {
         Ok(Self::next(self)?)
+    }
+
+    fn next_piece(&mut self, whole_bytes_max: usize) -> Result<Option<(Lsn, Piece)>, LogError> {
+        Ok(Self::next_piece(self, whole_bytes_max)?)
     }
 }
 

@@ -1,20 +1,38 @@
 //! `Ring`: the newest records, by number, bounded in bytes and in count.
 //!
-//! Holds the very bytes that went to the log. What was not published yet, or what the log cannot give back yet, is
+//! Holds the very bytes that went to the log, and of a record that was never in memory that it is in the log. What was not published yet, or what the log cannot give back yet, is
 //! never let go, whatever the bounds. It knows no subscriber. Next door: `feed`, which guards it by a lock.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tailwater_proto::Lsn;
+use tailwater_proto::{Lsn, StorageId};
 
 /// Preallocated slots, at most; the system gives memory only for those that are used.
 const SLOTS_PREALLOCATED: usize = 65_536;
 
+/// What the ring knows of a record.
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    /// Its bytes.
+    Here(Arc<[u8]>),
+    /// It is in the log alone; tables and views of these storages changed.
+    Logged(Arc<[StorageId]>),
+}
+
+impl Entry {
+    fn len(&self) -> usize {
+        match self {
+            Self::Here(record) => record.len(),
+            Self::Logged(_) => 0,
+        }
+    }
+}
+
 pub(crate) struct Ring {
     /// The number of the first record kept, or of the next to come.
     first: u64,
-    records: VecDeque<Arc<[u8]>>,
+    records: VecDeque<Entry>,
     bytes: usize,
     bytes_max: usize,
     records_max: usize,
@@ -41,7 +59,7 @@ impl Ring {
     ///
     /// # Panics
     /// If `lsn` is not the number after the last one: the sequencer numbers commits without gaps.
-    pub(crate) fn push(&mut self, lsn: Lsn, record: Arc<[u8]>, releasable: Lsn) {
+    pub(crate) fn push(&mut self, lsn: Lsn, record: Entry, releasable: Lsn) {
         assert_eq!(
             lsn,
             self.last().next(),
@@ -66,24 +84,24 @@ impl Ring {
     }
 
     /// A record still kept.
-    pub(crate) fn get(&self, lsn: Lsn) -> Option<&Arc<[u8]>> {
+    pub(crate) fn get(&self, lsn: Lsn) -> Option<&Entry> {
         let at = lsn.0.checked_sub(self.first)?;
         self.records.get(usize::try_from(at).ok()?)
     }
 
     /// A record that is not about to be let go: one beyond the oldest quarter. A reader coming from the log changes
     /// over here, so that it does not drop out again at once.
-    pub(crate) fn get_settled(&self, lsn: Lsn) -> Option<&Arc<[u8]>> {
+    pub(crate) fn get_settled(&self, lsn: Lsn) -> Option<&Entry> {
         let settled = self.first + self.records.len() as u64 / 4;
         if lsn.0 < settled { None } else { self.get(lsn) }
     }
 
     /// Copies the records in (`after`, `upto`] to `out`, as far as they are kept.
-    pub(crate) fn copy(&self, after: Lsn, upto: Lsn, out: &mut Vec<(Lsn, Arc<[u8]>)>) {
+    pub(crate) fn copy(&self, after: Lsn, upto: Lsn, out: &mut Vec<(Lsn, Entry)>) {
         let mut lsn = Lsn(self.first.max(after.0 + 1));
         while lsn <= upto {
             let Some(record) = self.get(lsn) else { break };
-            out.push((lsn, Arc::clone(record)));
+            out.push((lsn, record.clone()));
             lsn = lsn.next();
         }
     }
@@ -93,8 +111,8 @@ impl Ring {
 mod tests {
     use super::*;
 
-    fn record(len: usize) -> Arc<[u8]> {
-        vec![7; len].into()
+    fn record(len: usize) -> Entry {
+        Entry::Here(vec![7; len].into())
     }
 
     #[test]

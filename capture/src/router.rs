@@ -10,6 +10,7 @@ use tailwater_proto::{DecodeError, Lsn, RecordView, Section, StorageId};
 
 use crate::event::ResetReason;
 use crate::mailbox::{End, Mailbox, Offer};
+use crate::ring::Entry;
 use crate::routes::{Narrowing, Routes};
 use crate::selection::{Filter, Selection};
 
@@ -22,7 +23,7 @@ pub(crate) struct Router {
     closed: bool,
     frames_max: usize,
     /// Kept between calls for its memory.
-    pub(crate) batch: Vec<(Lsn, Arc<[u8]>)>,
+    pub(crate) batch: Vec<(Lsn, Entry)>,
     pub(crate) work: RoutingWork,
 }
 
@@ -101,6 +102,21 @@ impl Router {
                 if routes.is_empty() {
                     self.storages.remove(storage);
                 }
+            }
+        }
+    }
+
+    /// Offers a commit to those it concerns; one of which only the storages are known to all who have selected of them.
+    pub(crate) fn route_entry(&mut self, lsn: Lsn, entry: &Entry) {
+        let storages = match entry {
+            Entry::Here(record) => return self.route(lsn, record),
+            Entry::Logged(storages) => storages,
+        };
+        self.work.commits += 1;
+        for member in self.members.values() {
+            let selects = |storage: &StorageId| member.selection.has_storage(*storage);
+            if storages.iter().any(selects) {
+                offer(&mut self.work, &member.mailbox, lsn, self.frames_max);
             }
         }
     }

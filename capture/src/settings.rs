@@ -20,6 +20,9 @@ pub struct FeedSettings {
     pub ring_bytes_max: usize,
     /// Records kept in memory, likewise. Default 65,536.
     pub ring_records_max: usize,
+    /// Bytes of a record beyond which its commit comes in several frames, each of about so many bytes, and is read from
+    /// the log in parts. Default 16 MiB.
+    pub frame_bytes_max: usize,
     /// Commits that may wait in the queue of one subscription before it is marked as behind and has to read on
     /// by itself. Default 1,024.
     pub queue_frames_max: usize,
@@ -39,6 +42,7 @@ impl Default for FeedSettings {
         Self {
             ring_bytes_max: 64 << 20,
             ring_records_max: 65_536,
+            frame_bytes_max: 16 << 20,
             queue_frames_max: 1_024,
             snapshot_rows_max: 256,
             snapshot_bytes_max: 256 << 10,

@@ -13,9 +13,11 @@ use crate::catch_up::{CatchUp, Fetched};
 use crate::error::{Error, Result};
 use crate::event::{Event, Frame, ResetReason};
 use crate::feed::Feed;
-use crate::frame::cut;
+use crate::frame::{Cut, cut};
+use crate::long_record::{LongRecord, Progress};
 use crate::mailbox::{End, Mailbox, Taken};
 use crate::request::{LagPolicy, Start};
+use crate::ring::Entry;
 use crate::selection::Selection;
 use crate::snapshot::SnapshotPhase;
 use crate::stream::FrameStream;
@@ -38,12 +40,21 @@ pub struct Subscription {
     identity: Identity,
     lag: LagPolicy,
     phase: Phase,
+    /// A long record that is being handed out, frame by frame.
+    long: Option<LongRecord>,
     /// Everything selected up to here was handed out.
     position: Lsn,
     /// The last position a token was handed out for.
     told: Lsn,
     /// Records read since the last event.
     scanned: usize,
+}
+
+/// Whether a commit goes on after a frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum More {
+    Follows,
+    No,
 }
 
 enum Phase {
@@ -87,6 +98,7 @@ impl Subscription {
             identity,
             lag,
             phase,
+            long: None,
             position,
             told: position,
             scanned: 0,
@@ -133,6 +145,7 @@ impl Subscription {
             }
         }
         match self.phase {
+            _ if self.long.is_some() => None,
             Phase::CatchUp(_) | Phase::Following if self.position > self.told => {
                 Some(self.progress_event())
             }
@@ -196,6 +209,7 @@ impl Subscription {
         }
         loop {
             let stepped = match &self.phase {
+                _ if self.long.is_some() => self.step_long()?,
                 Phase::Snapshot(..) => self.step_snapshot()?,
                 Phase::CatchUp(_) => self.step_catch_up()?,
                 Phase::Following => match self.mailbox.take() {
@@ -250,12 +264,48 @@ impl Subscription {
         }
         match catch_up.fetch(&self.feed, self.position)? {
             Fetched::Record(record) => self.take_record(self.position.next(), &record),
-            Fetched::Released { oldest } => {
-                self.end();
-                Ok(Some(Event::Reset {
-                    reason: ResetReason::Released,
-                    oldest,
-                }))
+            Fetched::Part { bytes, is_last } => {
+                let bytes_max = self.feed.settings().frame_bytes_max;
+                let mut long = LongRecord::new(self.position.next(), bytes_max);
+                long.push(&bytes, is_last);
+                self.long = Some(long);
+                Ok(None)
+            }
+            Fetched::Released { oldest } => Ok(Some(self.released(oldest))),
+        }
+    }
+
+    fn released(&mut self, oldest: Lsn) -> Event {
+        self.end();
+        Event::Reset {
+            reason: ResetReason::Released,
+            oldest,
+        }
+    }
+
+    /// Goes on with a long record to its next frame, or to its end, which is where the position moves.
+    fn step_long(&mut self) -> Result<Option<Event>> {
+        let Some(mut long) = self.long.take() else {
+            return Ok(None);
+        };
+        let lsn = long.lsn;
+        loop {
+            let progress = long.advance(&self.selection);
+            match progress.map_err(|source| Error::Record { lsn, source })? {
+                Progress::Frame(cut) => {
+                    self.long = Some(long);
+                    return Ok(Some(self.frame(lsn, cut, More::Follows)));
+                }
+                Progress::End(cut) => return Ok(self.end_of_record(lsn, cut)),
+                Progress::Wanting => {}
+            }
+            let Phase::CatchUp(catch_up) = &mut self.phase else {
+                return Err(Error::Gap { lsn });
+            };
+            match catch_up.fetch_part(&self.feed, self.position)? {
+                Fetched::Part { bytes, is_last } => long.push(&bytes, is_last),
+                Fetched::Record(_) => return Err(Error::Gap { lsn }),
+                Fetched::Released { oldest } => return Ok(Some(self.released(oldest))),
             }
         }
     }
@@ -265,7 +315,13 @@ impl Subscription {
             return Ok(None);
         }
         match self.feed.recent(lsn) {
-            Some(record) => self.take_record(lsn, &record),
+            Some(Entry::Here(record)) => self.take_record(lsn, &record),
+            // Nobody can be quick enough for what never was in memory.
+            Some(Entry::Logged(_)) => {
+                self.position = Lsn(lsn.0 - 1);
+                self.phase = Phase::CatchUp(self.feed.rejoin(&self.mailbox));
+                Ok(None)
+            }
             None => {
                 // Nothing before it concerned us, or it would have been queued.
                 self.position = Lsn(lsn.0 - 1);
@@ -276,20 +332,36 @@ impl Subscription {
     }
 
     /// Moves to `lsn`; the frame, if the record shows anything.
-    fn take_record(&mut self, lsn: Lsn, record: &[u8]) -> Result<Option<Event>> {
+    fn take_record(&mut self, lsn: Lsn, record: &Arc<[u8]>) -> Result<Option<Event>> {
+        let bytes_max = self.feed.settings().frame_bytes_max;
+        if record.len() > bytes_max {
+            self.position = Lsn(lsn.0 - 1);
+            self.long = Some(LongRecord::in_memory(lsn, Arc::clone(record), bytes_max));
+            return Ok(None);
+        }
         let cut = cut(record, &self.selection).map_err(|source| Error::Record { lsn, source })?;
+        Ok(self.end_of_record(lsn, cut))
+    }
+
+    /// Moves past a record; its frame, or its last one, if it shows anything.
+    fn end_of_record(&mut self, lsn: Lsn, cut: Option<Cut>) -> Option<Event> {
         self.position = lsn;
         self.scanned += 1;
-        let Some(cut) = cut else { return Ok(None) };
+        let cut = cut?;
         self.told = lsn;
-        Ok(Some(Event::Frame(Frame {
+        Some(self.frame(lsn, cut, More::No))
+    }
+
+    fn frame(&self, lsn: Lsn, cut: Cut, more: More) -> Event {
+        Event::Frame(Frame {
             lsn,
             commit_time_us: cut.commit_time_us,
             durable: self.feed.is_durable(lsn),
             principal: cut.principal,
             changes: cut.changes,
+            more: more == More::Follows,
             token: self.token(),
-        })))
+        })
     }
 
     fn fall_behind(&mut self) -> Result<()> {

@@ -79,7 +79,8 @@ fn write_event(line: &mut String, event: &Event) -> std::fmt::Result {
                 separate(line, at);
                 write_change(line, change)?;
             }
-            write!(line, r#"],"token":"{}"}}"#, frame.token)
+            let more = if frame.more { r#","more":true"# } else { "" };
+            write!(line, r#"]{more},"token":"{}"}}"#, frame.token)
         }
         Event::Progress { lsn, token } => {
             write!(

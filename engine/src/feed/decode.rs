@@ -105,6 +105,7 @@ impl Decoder {
             commit_time_us: frame.commit_time_us,
             durable: frame.durable,
             changes: changes.collect::<Result<_>>()?,
+            more: frame.more,
             token: frame.token.to_string(),
         })
     }

@@ -81,7 +81,7 @@ pub enum FeedEvent {
     },
 }
 
-/// What one commit changed. Never split, never merged with another.
+/// What one commit changed, or a part of that where it is very much ([`more`](Self::more)). Never merged with another.
 ///
 /// ```
 /// use tailwater::{Database, FeedEvent, FeedRequest};
@@ -112,7 +112,10 @@ pub struct Frame {
     pub durable: bool,
     /// The changed rows.
     pub changes: Vec<FeedChange>,
-    /// Goes on after this frame.
+    /// Further frames of the same commit follow: whoever wants all of it at once waits for the one that says no. Only
+    /// commits of more than [`frame_bytes_max`](crate::FeedSettings::frame_bytes_max) bytes come in several frames.
+    pub more: bool,
+    /// Goes on after this commit; while [`more`](Self::more) of it follows it gives all of it again.
     pub token: String,
 }
 

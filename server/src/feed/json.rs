@@ -66,6 +66,7 @@ fn frame_line(frame: Frame) -> String {
         push_change(&mut line, change);
     }
     line.push(']');
+    line.push_str(if frame.more { ",\"more\":true" } else { "" });
     line.push_str(&token_end(&frame.token));
     line
 }
@@ -177,6 +178,7 @@ mod tests {
                 before: Some(row(1)),
                 after: Some(row(2)),
             }],
+            more: false,
             token: "t\"".into(),
         };
         let line = LinePrinter::default()

@@ -76,6 +76,7 @@ impl FrameEncoder {
                 frame.lsn = told.lsn.0;
                 frame.commit_time_us = told.commit_time_us;
                 frame.durable = told.durable;
+                frame.more = told.more;
                 frame.token = told.token.into_bytes();
                 frame.changes = told
                     .changes
