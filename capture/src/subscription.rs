@@ -41,7 +41,7 @@ pub struct Subscription {
     lag: LagPolicy,
     phase: Phase,
     /// A long record that is being handed out, frame by frame.
-    long: Option<LongRecord>,
+    long: Option<Box<LongRecord>>,
     /// Everything selected up to here was handed out.
     position: Lsn,
     /// The last position a token was handed out for.
@@ -268,7 +268,7 @@ impl Subscription {
                 let bytes_max = self.feed.settings().frame_bytes_max;
                 let mut long = LongRecord::new(self.position.next(), bytes_max);
                 long.push(&bytes, is_last);
-                self.long = Some(long);
+                self.long = Some(Box::new(long));
                 Ok(None)
             }
             Fetched::Released { oldest } => Ok(Some(self.released(oldest))),
@@ -336,7 +336,8 @@ impl Subscription {
         let bytes_max = self.feed.settings().frame_bytes_max;
         if record.len() > bytes_max {
             self.position = Lsn(lsn.0 - 1);
-            self.long = Some(LongRecord::in_memory(lsn, Arc::clone(record), bytes_max));
+            let long = LongRecord::in_memory(lsn, Arc::clone(record), bytes_max);
+            self.long = Some(Box::new(long));
             return Ok(None);
         }
         let cut = cut(record, &self.selection).map_err(|source| Error::Record { lsn, source })?;

@@ -256,9 +256,13 @@ impl Engine {
 
     /// Does not begin a checkpoint that may fill the disk: the storage file would take nothing more until it is opened
     /// again. If need be the log's spare files and its reserve make way, for a checkpoint is what lets its old segments go.
-    fn ensure_room(&self) -> Result<()> {
+    pub(crate) fn ensure_room(&self) -> Result<()> {
+        self.ensure_room_of(self.store.checkpoint_bytes())
+    }
+
+    /// As `ensure_room`, for so many bytes.
+    pub(crate) fn ensure_room_of(&self, needed: u64) -> Result<()> {
         let path = self.store.path();
-        let needed = self.store.checkpoint_bytes();
         let free = || self.vfs.free_bytes(path).ok().flatten();
         let mut left = free();
         if left.is_some_and(|left| left < needed) {

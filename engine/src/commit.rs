@@ -15,6 +15,7 @@ use tailwater_wal::mutant;
 use crate::catalog::Catalog;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
+use crate::large::Large;
 use crate::maintenance;
 use crate::txn::{Mode, Section, Transaction, WriteSet};
 
@@ -72,6 +73,7 @@ impl Engine {
         let has_ddl = catalog.version() != catalog_version;
         let mut writes = Arc::unwrap_or_clone(writes);
         writes.forget_marks();
+        writes.check()?;
         // What the views are stepped over does not grow too old on the way.
         let before = if snapshot.lsn() == sequencer.tip && snapshot.keep() {
             snapshot
@@ -88,9 +90,27 @@ impl Engine {
             && sequencer.tip.0 % 4 == 3
             && created.is_empty())
         {
-            maintenance::step_views(&catalog, &created, &before, &mut writes, &cx)?;
+            if !writes.has_spilled() {
+                maintenance::step_views(&catalog, &created, &before, &mut writes, &cx)?;
+            } else if let Some(stepped) =
+                maintenance::step_spilled(&catalog, &created, &before, &writes, &cx)?
+            {
+                writes = stepped;
+            }
+            writes.check()?;
         }
         let commit_time_us = self.clock.now_us().max(sequencer.commit_time_us);
+        if writes.has_spilled() {
+            drop(before);
+            let large = Large {
+                writes,
+                catalog: has_ddl.then_some(catalog),
+                dropped,
+                principal,
+                commit_time_us,
+            };
+            return self.sequence_large(sequencer, large);
+        }
         let record = encode(&writes, commit_time_us, &principal)?;
         // The last thing that can go wrong: after it the log has what it needs.
         if !mutant::is("no_room_is_made_sure_of") {
@@ -116,10 +136,12 @@ impl Engine {
         }
         if has_ddl {
             sequencer.catalog = Arc::clone(&catalog);
+            self.note_sequenced(&catalog, commit_time_us);
             self.visible.sequence(lsn, catalog, dropped);
         }
         sequencer.tip = lsn;
         sequencer.commit_time_us = commit_time_us;
+        self.note_commit_time(commit_time_us);
         self.feed.push(lsn, Arc::clone(&record));
         self.wal
             .append(lsn, record)
@@ -224,7 +246,7 @@ fn frees_space(writes: &WriteSet, drops: bool, len: usize) -> bool {
 }
 
 /// The log could not make room for a commit, of which nothing is left then.
-fn log_refused(error: &tailwater_wal::Error) -> Error {
+pub(crate) fn log_refused(error: &tailwater_wal::Error) -> Error {
     let full = match error {
         tailwater_wal::Error::Io(failure) => is_disk_full(failure.source.kind()),
         _ => false,

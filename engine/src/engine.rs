@@ -5,7 +5,7 @@
 //! visible and refuses everything else.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -24,7 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::prepared::StatementCache;
 use crate::recovery::RecoveryReport;
 use crate::settings::Settings;
-use crate::storage::{Snapshot, Store};
+use crate::storage::{ScratchRoom, Snapshot, StorageError, Store};
 use crate::txn::{Mode, Transaction};
 use crate::visible::Visible;
 
@@ -49,6 +49,13 @@ pub(crate) struct Engine {
     pub(crate) recovery: RecoveryReport,
     /// What maintaining views runs with; its counters say what that did since the database was opened.
     pub(crate) maintenance_context: ExecContext,
+    /// The first number not given out, and the time of the last commit, for checkpoints.
+    next_id: AtomicU32,
+    commit_time_us: AtomicI64,
+    /// A large commit that the log has and that is not shown yet; `u64::MAX`: there is none.
+    pub(crate) withheld: AtomicU64,
+    /// Where transactions put rows that they have no room for in memory.
+    scratch: Arc<ScratchRoom>,
     pub(crate) commits: AtomicU64,
     pub(crate) admission_waits: AtomicU64,
     pub(crate) conflicts: AtomicU64,
@@ -94,6 +101,7 @@ pub(crate) struct Parts {
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) backup_vfs: Arc<dyn Vfs>,
     pub(crate) lock: Box<dyn VfsLock>,
+    pub(crate) scratch: Arc<ScratchRoom>,
     /// The counters recovery ran with, so that what it evaluated shows.
     pub(crate) counters: Arc<Counters>,
 }
@@ -102,6 +110,10 @@ impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
         let catalog = Arc::new(parts.catalog);
         Self {
+            next_id: AtomicU32::new(catalog.next_id()),
+            commit_time_us: AtomicI64::new(parts.commit_time_us),
+            withheld: AtomicU64::new(u64::MAX),
+            scratch: parts.scratch,
             statements: StatementCache::new(parts.settings.statement_cache),
             settings: parts.settings,
             clock: parts.clock,
@@ -160,6 +172,7 @@ impl Engine {
             catalog,
             now_us,
             Arc::clone(principal),
+            Arc::clone(&self.scratch),
             self.settings.transaction_memory_bytes_max,
         ))
     }
@@ -191,6 +204,7 @@ impl Engine {
             Arc::clone(&sequencer.catalog),
             self.clock.now_us(),
             Arc::clone(principal),
+            Arc::clone(&self.scratch),
             self.settings.transaction_memory_bytes_max,
         )
     }
@@ -238,14 +252,52 @@ impl Engine {
 
     /// Makes everything up to `lsn` visible and delivers it to subscribers.
     fn publish(&self, lsn: Lsn) {
+        // A large commit is in the log before it can be read; it is shown by who commits it.
+        let withheld = self.withheld.load(Ordering::SeqCst);
+        let lsn = Lsn(lsn.0.min(withheld.saturating_sub(1)));
         let dropped = self.visible.publish(lsn, &self.store);
+        self.publish_to_feed(lsn, &dropped);
+    }
+
+    /// Delivers what is visible up to `lsn` to subscribers; `dropped`: storages that are no more.
+    pub(crate) fn publish_to_feed(&self, lsn: Lsn, dropped: &[StorageId]) {
         self.feed.publish(lsn, self.wal.durable_lsn() >= lsn);
         if !dropped.is_empty() {
-            self.feed.reset(&dropped, ResetReason::Replaced);
+            self.feed.reset(dropped, ResetReason::Replaced);
         }
         if self.store.needs_checkpoint() {
             self.checkpointer.request();
         }
+    }
+
+    /// Notes what checkpoints write beside the rows.
+    pub(crate) fn note_sequenced(&self, catalog: &Catalog, commit_time_us: i64) {
+        self.next_id.fetch_max(catalog.next_id(), Ordering::AcqRel);
+        self.note_commit_time(commit_time_us);
+    }
+
+    /// Notes the time of the last commit, which never falls.
+    pub(crate) fn note_commit_time(&self, commit_time_us: i64) {
+        self.commit_time_us.store(commit_time_us, Ordering::Release);
+    }
+
+    /// The first number not given out, and the time of the last commit.
+    pub(crate) fn sequenced(&self) -> (u32, i64) {
+        (
+            self.next_id.load(Ordering::Acquire),
+            self.commit_time_us.load(Ordering::Acquire),
+        )
+    }
+
+    /// Marks the engine as poisoned since the storage file did not take a commit that the log has.
+    pub(crate) fn poison_after_log(&self, lsn: Lsn, error: &StorageError) -> Error {
+        let _ = self.poisoned.set(error.to_string());
+        Error::new(
+            ErrorKind::CommitOutcomeUnknown,
+            sqlstate::STATEMENT_COMPLETION_UNKNOWN,
+            format!("commit {lsn} is in the log, but the storage file did not take it: {error}"),
+        )
+        .with_hint("mend the disk and open the database again: it takes the commit from the log")
     }
 
     /// Marks the engine as poisoned by a failure of the log, and says what that means for this commit.

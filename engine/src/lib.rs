@@ -92,6 +92,7 @@ mod handle;
 mod index_entry;
 #[doc(hidden)]
 pub mod internals;
+mod large;
 mod maintenance;
 mod migrate;
 mod names;
@@ -101,6 +102,7 @@ mod overlay;
 mod params;
 mod prepared;
 mod recovery;
+mod replay;
 mod rows;
 mod salvage;
 mod serde_value;

@@ -18,7 +18,8 @@ use crate::database::Database;
 use crate::engine::{Engine, Parts, Publisher};
 use crate::error::{Error, ErrorKind, Result};
 use crate::recovery::{self, RecoveryReport};
-use crate::storage::Store;
+use crate::replay::Replayed;
+use crate::storage::{ScratchRoom, Store};
 
 /// Names of the files in a database's folder.
 pub(crate) mod file_name {
@@ -105,7 +106,7 @@ impl Builder {
             &storage_path,
             self.settings.store.clone(),
         )?);
-        let mut meta = match recovery::read_meta(&store)? {
+        let meta = match recovery::read_meta(&store)? {
             Some(meta) => meta,
             None if store.applied_lsn() == Lsn::ZERO => {
                 let meta = recovery::Meta {
@@ -124,30 +125,29 @@ impl Builder {
             }
         };
         let counters = Arc::new(Counters::default());
-        let mut report = RecoveryReport {
+        let report = RecoveryReport {
             applied_lsn: store.applied_lsn(),
             repaired: store.was_repaired(),
             ..RecoveryReport::default()
         };
         let publisher = Publisher::default();
         let hook = publisher.clone();
-        let (wal, found) = Wal::recover(
+        let scratch = ScratchRoom::new(Arc::clone(&vfs), path, self.settings.scratch_cache_bytes());
+        scratch.clear()?;
+        let database_id = meta.database_id;
+        let kept_max = store.memtable_share();
+        let mut replayed = Replayed::new(&store, meta, report, kept_max);
+        let (wal, found) = Wal::recover_in_parts(
             Arc::clone(&vfs),
             &path.join(file_name::LOG),
             self.settings.wal.clone(),
-            meta.database_id,
+            database_id,
             store.applied_lsn(),
-            &mut |lsn, payload| {
-                recovery::apply(&store, lsn, payload, &mut meta, &mut report)?;
-                if store.needs_checkpoint() {
-                    let (id, time) = (meta.database_id, meta.commit_time_us);
-                    store.checkpoint(lsn, &recovery::new_meta(id, meta.next_id, time))?;
-                }
-                Ok(())
-            },
+            &mut replayed,
             Box::new(move |lsn| hook.publish(lsn)),
         )
         .map_err(Error::of_log)?;
+        let (meta, mut report) = replayed.into_found();
         let catalog = recovery::load_catalog(&store, meta.next_id)?;
         // What was dropped after the last checkpoint still has its space there.
         store.drop_unknown(&catalog.storages())?;
@@ -179,6 +179,7 @@ impl Builder {
             vfs,
             lock,
             counters,
+            scratch: Arc::new(scratch),
         }));
         publisher.attach(&engine);
         if self.background == Background::Threads {
@@ -246,6 +247,7 @@ impl Builder {
             duration: started.elapsed(),
             ..RecoveryReport::default()
         };
+        let room = ScratchRoom::new(scratch, path, self.settings.scratch_cache_bytes());
         let engine = Engine::new(Parts {
             settings: self.settings,
             clock: self
@@ -263,6 +265,7 @@ impl Builder {
             vfs,
             lock,
             counters: Arc::default(),
+            scratch: Arc::new(room),
         });
         Ok(Database::from_engine(Arc::new(engine)))
     }

@@ -1,12 +1,9 @@
 //! Opening: what the storage file holds, then every record after it, applied blindly. Nothing is evaluated: rows,
-//! index entries, views and operator state come out of the records as they went in.
+//! index entries, views and operator state come out of the records as they went in. Next door: `replay`, which applies.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tailwater_proto::record_codec::{RecordView, Section};
-use tailwater_proto::{Direction, Key, KeyRange, Lsn};
-use tailwater_wal::mutant;
+use tailwater_proto::{Direction, KeyRange, Lsn};
 
 use crate::catalog::{Catalog, decode_object, system_storage};
 use crate::engine::Engine;
@@ -106,12 +103,9 @@ pub(crate) fn read_meta(store: &Store) -> Result<Option<Meta>> {
 
 /// What the next checkpoint writes beside the rows.
 pub(crate) fn meta(engine: &Engine) -> Vec<(&'static str, Vec<u8>)> {
-    let sequencer = engine.sequencer.lock();
-    new_meta(
-        engine.database_id,
-        sequencer.catalog.next_id(),
-        sequencer.commit_time_us,
-    )
+    // Never the sequencer: who holds it may wait for a checkpoint.
+    let (next_id, commit_time_us) = engine.sequenced();
+    new_meta(engine.database_id, next_id, commit_time_us)
 }
 
 /// What stands beside the rows of a database.
@@ -135,58 +129,6 @@ pub(crate) fn new_meta(
             commit_time_us.to_le_bytes().to_vec(),
         ),
     ]
-}
-
-/// Applies one record of the log, and carries on what stands beside the rows: the time of the last commit, and the
-/// numbers given out. Objects that are gone by the end of the log count too, for their rows are still in it.
-///
-/// # Errors
-/// When its payload does not decode.
-pub(crate) fn apply(
-    store: &Store,
-    lsn: Lsn,
-    payload: &[u8],
-    meta: &mut Meta,
-    report: &mut RecoveryReport,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let record = RecordView::decode(payload)?;
-    let mut writes = Vec::new();
-    for section in [Section::Base, Section::Derived, Section::State] {
-        if section == Section::Derived && mutant::is("forget_derived_section")
-            || section == Section::State && mutant::is("forget_state_section")
-        {
-            continue;
-        }
-        for change in record.changes(section) {
-            let change = change?;
-            if change.after.is_none() && mutant::is("forget_deletions_in_replay") {
-                continue;
-            }
-            meta.next_id = meta.next_id.max(change.storage.0.saturating_add(1));
-            if change.storage == system_storage::OBJECTS
-                && let Some(row) = change.after
-            {
-                let mut numbers = Catalog::default();
-                numbers.put(decode_object(row)?);
-                meta.next_id = meta.next_id.max(numbers.next_id());
-            }
-            writes.push((
-                change.storage,
-                Key::from(change.key),
-                change.after.map(Arc::from),
-            ));
-        }
-    }
-    report.records += 1;
-    report.rows += writes.len() as u64;
-    report.bytes += payload.len() as u64;
-    if report.records == 1 && mutant::is("skip_first_record_in_replay") {
-        writes.clear();
-    }
-    store.apply(lsn, writes);
-    store.set_visible(lsn);
-    meta.commit_time_us = record.commit_time_us();
-    Ok(())
 }
 
 /// Reads the catalog at the tip.

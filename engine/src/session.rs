@@ -587,6 +587,8 @@ impl Open {
         if ran.is_err() {
             self.txn.rollback_to(&before);
             self.failed.store(true, Ordering::Relaxed);
+        } else if self.savepoints.is_empty() {
+            self.txn.release_savepoints();
         }
         ran
     }

@@ -49,7 +49,8 @@ pub struct Settings {
     /// How often `Database::update` and single statements try again after a conflict before they hold the sequencer.
     /// Default: 8.
     pub conflict_retries: u32,
-    /// Bytes of row images one transaction may hold. Default: 1 GiB.
+    /// Bytes of staged rows that one transaction keeps in memory; what goes beyond is kept in a file in the database's
+    /// folder until it commits. Default: 64 MiB.
     pub transaction_memory_bytes_max: u64,
     /// Reads the state of the last checkpoint, whoever else has the database open, and writes nothing. Default: false.
     pub read_only: bool,
@@ -70,9 +71,18 @@ impl Settings {
         self.store.cache_bytes = count(share(1, 8));
         self.store.history_bytes_max = count(share(1, 32));
         self.feed.ring_bytes_max = count(share(1, 16));
+        self.feed.frame_bytes_max = count(share(1, 64)).min(self.feed.frame_bytes_max);
         self.wal.group_bytes_max = count(share(1, 32));
         self.statement_memory_bytes_max = share(1, 4);
-        self.transaction_memory_bytes_max = share(1, 4);
+        self.transaction_memory_bytes_max = share(1, 8);
+    }
+}
+
+impl Settings {
+    /// Bytes of pages that the file of a transaction with too many rows keeps in memory.
+    pub(crate) fn scratch_cache_bytes(&self) -> usize {
+        let share = self.transaction_memory_bytes_max / 4;
+        usize::try_from(share.clamp(1 << 20, 16 << 20)).unwrap_or(16 << 20)
     }
 }
 
@@ -89,7 +99,7 @@ impl Default for Settings {
             statement_memory_bytes_max: 256 << 20,
             statement_rows_max: u64::MAX,
             conflict_retries: 8,
-            transaction_memory_bytes_max: 1 << 30,
+            transaction_memory_bytes_max: 64 << 20,
             read_only: false,
         }
     }

@@ -208,8 +208,9 @@ impl<'t> Tx<'t> {
                 execute::run(&around, self.txn, sql, &parsed)
             }
         };
-        if ran.is_err() {
-            self.txn.rollback_to(&before);
+        match ran {
+            Ok(_) => self.txn.release_savepoints(),
+            Err(_) => self.txn.rollback_to(&before),
         }
         ran
     }

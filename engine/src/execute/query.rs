@@ -9,7 +9,7 @@ use tailwater_views::{ExecContext, Plan, Reader};
 
 use crate::error::{Error, Result};
 use crate::maintenance;
-use crate::txn::{Mode, Transaction, TxnReader};
+use crate::txn::{Mode, Transaction, TxnReader, WriteSet};
 
 /// The rows of a plan that is being evaluated, with the surroundings it needs.
 pub(crate) struct Source {
@@ -84,15 +84,7 @@ pub(crate) fn statement_reader(
         let staged = match &txn.with_views {
             Some((of, staged)) if *of == version => Arc::clone(staged),
             _ => {
-                let mut staged = (*txn.writes).clone();
-                maintenance::step_views(
-                    &txn.catalog,
-                    &txn.created,
-                    &txn.snapshot,
-                    &mut staged,
-                    cx,
-                )?;
-                let staged = Arc::new(staged);
+                let staged = with_views(txn, cx)?;
                 txn.with_views = Some((version, Arc::clone(&staged)));
                 staged
             }
@@ -100,6 +92,20 @@ pub(crate) fn statement_reader(
         reader.writes = Some(staged);
     }
     Ok(reader)
+}
+
+/// The staged rows with what follows from them for views.
+fn with_views(txn: &Transaction, cx: &ExecContext) -> Result<Arc<WriteSet>> {
+    let (catalog, created, before) = (&txn.catalog, &txn.created, &txn.snapshot);
+    if txn.writes.has_spilled() {
+        let stepped = maintenance::step_spilled(catalog, created, before, &txn.writes, cx)?;
+        return Ok(stepped.map_or_else(|| Arc::clone(&txn.writes), Arc::new));
+    }
+    let mut staged = (*txn.writes).clone();
+    staged.forget_marks();
+    maintenance::step_views(catalog, created, before, &mut staged, cx)?;
+    staged.check()?;
+    Ok(Arc::new(staged))
 }
 
 fn reads_view(txn: &Transaction, plan: &Plan) -> bool {

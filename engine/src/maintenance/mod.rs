@@ -3,8 +3,10 @@
 //! Each dataflow is stepped once, after everything it reads. What comes out is staged beside the rows that caused it:
 //! view rows and view errors as derived changes, operator state as state. An error drops the whole commit.
 
+mod beneath;
 mod compile;
 mod errors;
+mod slices;
 mod staged_store;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +17,10 @@ use tailwater_proto::{ColumnId, Direction, Key, KeyRange, Row, StorageId};
 use tailwater_views::step::{RawDelta, StepOutput};
 use tailwater_views::{ExecContext, StateStore};
 
+pub(crate) use self::beneath::Beneath;
 pub(crate) use self::compile::{Compiled, compile};
 pub(crate) use self::errors::{error_key_prefix, error_target};
+pub(crate) use self::slices::step_spilled;
 use self::staged_store::StagedStore;
 use crate::catalog::{Catalog, Index, Object, ObjectId, Relation, ViewDefinition};
 use crate::error::{Error, Result};
@@ -36,7 +40,6 @@ pub(crate) fn step_views(
     writes: &mut WriteSet,
     cx: &ExecContext,
 ) -> Result<()> {
-    let mut changes: BTreeMap<StorageId, Vec<RawDelta>> = BTreeMap::new();
     let mut due: BTreeSet<ObjectId> = created.clone();
     for (storage, _) in writes.storages() {
         due.extend(catalog.views_reading(storage));
@@ -44,14 +47,41 @@ pub(crate) fn step_views(
     if due.is_empty() {
         return Ok(());
     }
+    let before = Beneath::snapshot(before);
+    step_due(catalog, due, New::Fill(created), before, writes, cx)
+}
+
+/// What becomes of the views that the commit creates.
+#[derive(Clone, Copy)]
+enum New<'c> {
+    /// They are filled, each in its turn.
+    Fill(&'c BTreeSet<ObjectId>),
+    /// They are left for later.
+    Later(&'c BTreeSet<ObjectId>),
+}
+
+/// Steps the views in `due`, and those that read them, over the rows in `writes`.
+fn step_due(
+    catalog: &Catalog,
+    mut due: BTreeSet<ObjectId>,
+    new: New<'_>,
+    before: Beneath<'_>,
+    writes: &mut WriteSet,
+    cx: &ExecContext,
+) -> Result<()> {
+    let mut changes: BTreeMap<StorageId, Vec<RawDelta>> = BTreeMap::new();
     // A view is created after what it reads, so the least number is always ready.
     while let Some(id) = due.pop_first() {
         let Some(Object::Relation(relation)) = catalog.get(id) else {
             continue;
         };
         let Some(view) = &relation.view else { continue };
+        let is_left = matches!(new, New::Later(created) if created.contains(&id));
+        if is_left {
+            continue;
+        }
         let step = ViewStep::new(catalog, relation, view, before, writes);
-        if created.contains(&id) {
+        if matches!(new, New::Fill(created) if created.contains(&id)) {
             step.fill(cx)?;
         } else {
             for source in &view.sources {
@@ -97,7 +127,7 @@ impl<'c> ViewStep<'c> {
         catalog: &Catalog,
         relation: &'c Arc<Relation>,
         view: &'c ViewDefinition,
-        before: &'c Snapshot,
+        before: Beneath<'c>,
         writes: &'c mut WriteSet,
     ) -> Self {
         Self {
@@ -139,10 +169,7 @@ impl<'c> ViewStep<'c> {
         let indexes = self.indexes.iter().map(|index| index.storage);
         let own = std::iter::once(self.relation.storage).chain(self.view.state.iter().copied());
         for storage in own.chain(indexes) {
-            let mut rows = self
-                .store
-                .before
-                .scan(storage, KeyRange::all(), Direction::Forward);
+            let mut rows = self.store.before.scan(storage, KeyRange::all())?;
             while let Some((key, image)) = rows.next()? {
                 self.store.put(storage, key, Some(image), None);
             }
@@ -245,7 +272,8 @@ fn recompute(
     let Some(view) = &relation.view else {
         return Ok(BTreeMap::new());
     };
-    let mut step = ViewStep::new(catalog, relation, view, snapshot, &mut writes);
+    let before = Beneath::snapshot(snapshot);
+    let mut step = ViewStep::new(catalog, relation, view, before, &mut writes);
     step.indexes.clear();
     step.fill(cx)?;
     Ok(writes

@@ -57,7 +57,7 @@ pub(super) fn table_name(id: StorageId) -> String {
 }
 
 /// The storage a table is of; `None` for the meta table.
-fn table_storage(name: &str) -> Option<StorageId> {
+pub(super) fn table_storage(name: &str) -> Option<StorageId> {
     let digits = name.strip_prefix('s').filter(|digits| digits.len() == 8)?;
     u32::from_str_radix(digits, 16).ok().map(StorageId)
 }

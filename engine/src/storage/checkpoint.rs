@@ -222,7 +222,7 @@ impl Store {
     }
 
     /// Does something with the file, noting a failure after which it is of no use.
-    fn attempt<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(super) fn attempt<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         work().map_err(|error| {
             if error.breaks_file() {
                 self.is_broken.store(true, Ordering::Release);

@@ -3,7 +3,7 @@
 //! It keeps keys and LSNs, never values, and so much of it as its bound allows; of what is forgotten it still
 //! knows each storage's last change. Next door: `conflict`, which asks it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -61,6 +61,15 @@ impl History {
             }
         }
         next
+    }
+
+    /// Commit `lsn` changed keys of these storages that are not told: whoever read of them before must take it that it
+    /// changed what they read.
+    pub(super) fn forget_until(&mut self, lsn: Lsn, storages: &BTreeSet<StorageId>) {
+        for id in storages {
+            let last = self.forgotten.entry(*id).or_insert(Lsn::ZERO);
+            *last = lsn.max(*last);
+        }
     }
 
     /// Drops what is known of a storage that is gone.

@@ -77,6 +77,16 @@ impl Live {
         }
     }
 
+    /// Commit `lsn` is there and may be shown from the moment on at which `show` has put it there: nobody begins to read
+    /// in between.
+    pub(super) fn leap(&self, lsn: Lsn, show: impl FnOnce()) {
+        let readers = self.readers.lock();
+        show();
+        self.tip.store(lsn.0, Ordering::Release);
+        self.published.fetch_max(lsn.0, Ordering::AcqRel);
+        self.raise_floor(&readers);
+    }
+
     /// Commits up to `lsn` may be shown. An LSN below an earlier one changes nothing.
     pub(super) fn set_visible(&self, lsn: Lsn) {
         let readers = self.readers.lock();

@@ -246,10 +246,7 @@ impl Store {
         if keys == 0 && self.dropped.lock().is_empty() {
             return 0;
         }
-        let file = self.file.len_to_grow();
-        let rows = self.unwritten_bytes() as u64;
-        let copied = keys.saturating_mul(PAGE_BYTES).min(file);
-        rows.saturating_mul(2) + copied + file.min(GROWTH_BYTES_MAX) + CHECKPOINT_BYTES_MIN
+        checkpoint_need(keys, self.unwritten_bytes() as u64, self.file.len_to_grow())
     }
 
     /// Closes the storage file; snapshots still alive answer `Closed` from then on. Dropping the store does
@@ -419,6 +416,12 @@ impl Store {
         self.pace.hurry()
     }
 
+    /// Bytes of one commit that fit into the memtables well.
+    #[must_use]
+    pub(crate) fn memtable_share(&self) -> usize {
+        self.settings.memtable_soft_bytes / 4
+    }
+
     /// Whether the memtables have passed the hard limit: new write transactions should wait for a checkpoint.
     #[must_use]
     pub(crate) fn is_full(&self) -> bool {
@@ -479,6 +482,12 @@ impl Store {
         // Outside the lock: freeing a generation takes as long as it is large.
         drop(before);
     }
+}
+
+/// Bytes of disk that writing so many keys and bytes of rows into a file of length `file` may need.
+pub(super) fn checkpoint_need(keys: u64, rows: u64, file: u64) -> u64 {
+    let copied = keys.saturating_mul(PAGE_BYTES).min(file);
+    rows.saturating_mul(2) + copied + file.min(GROWTH_BYTES_MAX) + CHECKPOINT_BYTES_MIN
 }
 
 impl fmt::Debug for Store {

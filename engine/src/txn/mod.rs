@@ -5,21 +5,25 @@
 
 mod read_set;
 mod reader;
+mod spill;
 mod write_set;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tailwater_proto::{Key, KeyRange, Lsn, StorageId, sqlstate};
+use tailwater_proto::{Key, KeyRange, Lsn, StorageId};
 use tailwater_views::{CancelToken, Counters, ExecContext, Reader};
 
 pub(crate) use self::read_set::ReadSet;
 pub(crate) use self::reader::{TxnReader, storage_error};
 use self::write_set::Mark;
-pub(crate) use self::write_set::{Section, Target, WriteSet};
+pub(crate) use self::write_set::{Section, Staged, StagedRows, Target, WriteSet};
 use crate::catalog::{Catalog, Object, ObjectId, encode_object, object_key, system_storage};
-use crate::error::{Error, ErrorKind, Result};
-use crate::storage::Snapshot;
+use crate::error::{Error, Result};
+use crate::storage::{ScratchRoom, Snapshot};
 
 /// What a transaction may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +46,6 @@ pub(crate) struct Transaction {
     /// What `now()` returns: microseconds since 1970-01-01 UTC.
     pub(crate) now_us: i64,
     pub(crate) principal: Arc<str>,
-    /// Bytes of row images it may stage.
-    bytes_max: u64,
     /// Storages of dropped objects: deleted after the commit.
     pub(crate) dropped: Vec<StorageId>,
     /// Materialised views created here: filled at the commit.
@@ -69,6 +71,7 @@ impl Transaction {
         catalog: Arc<Catalog>,
         now_us: i64,
         principal: Arc<str>,
+        room: Arc<ScratchRoom>,
         bytes_max: u64,
     ) -> Self {
         Self {
@@ -76,11 +79,10 @@ impl Transaction {
             snapshot,
             catalog_version: catalog.version(),
             catalog,
-            writes: Arc::new(WriteSet::with_marks()),
+            writes: Arc::new(WriteSet::bounded(room, bytes_max).with_marks()),
             reads: Arc::default(),
             now_us,
             principal,
-            bytes_max,
             dropped: Vec::new(),
             created: BTreeSet::new(),
             with_views: None,
@@ -137,8 +139,8 @@ impl Transaction {
 
     /// The staged image of a key, or the stored one; noted as read.
     pub(crate) fn get(&self, storage: StorageId, key: &Key) -> Result<Option<Arc<[u8]>>> {
-        if let Some(staged) = self.writes.get(storage, key) {
-            return Ok(staged.cloned());
+        if let Some(staged) = self.writes.get(storage, key)? {
+            return Ok(staged);
         }
         self.reads.add_point(storage, key);
         Ok(self.snapshot.get(storage, key)?)
@@ -155,7 +157,7 @@ impl Transaction {
     /// Stages a row.
     ///
     /// # Errors
-    /// `53400` when the transaction would hold more than it may.
+    /// When the rows there is no room for in memory cannot be written: the transaction can only be rolled back then.
     pub(crate) fn stage(
         &mut self,
         target: Target,
@@ -165,18 +167,7 @@ impl Transaction {
     ) -> Result<()> {
         let writes = Arc::make_mut(&mut self.writes);
         writes.put(target, key, before, after);
-        if writes.bytes() > self.bytes_max {
-            return Err(Error::new(
-                ErrorKind::Stopped,
-                sqlstate::CONFIGURATION_LIMIT_EXCEEDED,
-                format!(
-                    "the transaction holds more than {} bytes of changes",
-                    self.bytes_max
-                ),
-            )
-            .with_hint("commit more often, or raise transaction_memory_bytes_max"));
-        }
-        Ok(())
+        Ok(writes.check()?)
     }
 
     /// The rows staged so far, to be changed.
@@ -187,7 +178,7 @@ impl Transaction {
     /// Adds, changes or (`after` absent) drops an object, in the catalog and as a catalog row.
     pub(crate) fn put_object(&mut self, id: ObjectId, after: Option<Object>) -> Result<()> {
         let key = object_key(id);
-        let before = match self.writes.get(system_storage::OBJECTS, &key) {
+        let before = match self.writes.get(system_storage::OBJECTS, &key)? {
             Some(_) => None,
             None => self.snapshot.get(system_storage::OBJECTS, &key)?,
         };
@@ -211,6 +202,14 @@ impl Transaction {
             }
         }
         Ok(())
+    }
+
+    /// No savepoint taken so far will be gone back to.
+    pub(crate) fn release_savepoints(&mut self) {
+        // Rows that are still being read keep the set as it is.
+        if let Some(writes) = Arc::get_mut(&mut self.writes) {
+            writes.forget_marks_so_far();
+        }
     }
 
     /// Here and now.

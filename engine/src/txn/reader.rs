@@ -8,7 +8,8 @@ use tailwater_proto::{Direction, Key, KeyRange, StorageId};
 use tailwater_views::{Cursor, Reader, Result};
 
 use super::read_set::ReadSet;
-use super::write_set::{Staged, WriteSet};
+use super::spill::SpillCursor;
+use super::write_set::{AfterImage, Staged, WriteSet};
 use crate::storage::{Scan, Snapshot, StorageError};
 
 /// One consistent image: a snapshot and, on top, staged rows.
@@ -45,12 +46,10 @@ pub(crate) fn storage_error(error: StorageError) -> tailwater_views::Error {
 
 impl Reader for TxnReader {
     fn get(&self, storage: StorageId, key: &Key) -> Result<Option<Arc<[u8]>>> {
-        if let Some(staged) = self
-            .writes
-            .as_ref()
-            .and_then(|writes| writes.get(storage, key))
+        if let Some(writes) = &self.writes
+            && let Some(staged) = writes.get(storage, key).map_err(storage_error)?
         {
-            return Ok(staged.cloned());
+            return Ok(staged);
         }
         if let Some(reads) = &self.reads {
             reads.add_point(storage, key);
@@ -78,6 +77,10 @@ impl Reader for TxnReader {
                 stored,
                 next_stored: None,
                 stored_ended: false,
+                spilled: writes
+                    .spilled_range(storage, &range, direction)
+                    .map_err(storage_error)?,
+                next_spilled: None,
                 writes: Arc::clone(writes),
                 storage,
                 rest: range,
@@ -100,6 +103,8 @@ struct MergedCursor {
     stored: Scan,
     next_stored: Option<(Key, Arc<[u8]>)>,
     stored_ended: bool,
+    spilled: Option<SpillCursor>,
+    next_spilled: Option<(Key, Staged)>,
     writes: Arc<WriteSet>,
     storage: StorageId,
     /// What of the range the staged side has not given yet.
@@ -116,15 +121,58 @@ impl MergedCursor {
         Ok(self.next_stored.as_ref().map(|(key, _)| key))
     }
 
-    fn peek_staged(&self) -> Option<(Key, Option<Arc<[u8]>>)> {
-        let found: Option<(&Key, &Staged)> = match self.direction {
-            Direction::Forward => self.writes.first(self.storage, &self.rest),
-            Direction::Reverse => self.writes.last(self.storage, &self.rest),
-        };
-        found.map(|(key, staged)| (key.clone(), staged.after.clone()))
+    fn peek_staged(&mut self) -> Result<Option<AfterImage>> {
+        loop {
+            let found: Option<(&Key, &Staged)> = match self.direction {
+                Direction::Forward => self.writes.first(self.storage, &self.rest),
+                Direction::Reverse => self.writes.last(self.storage, &self.rest),
+            };
+            let found = found.map(|(key, staged)| (key.clone(), staged.clone()));
+            if self.spilled.is_none() {
+                return Ok(found.map(|(key, staged)| (key, staged.after)));
+            }
+            let staged = self.least_staged(found)?;
+            match staged {
+                // Taken back: what is stored shows.
+                Some((key, staged)) if staged.is_absent() => self.pass(key),
+                staged => return Ok(staged.map(|(key, staged)| (key, staged.after))),
+            }
+        }
+    }
+
+    /// The next staged row, `found` in memory or spilled.
+    fn least_staged(&mut self, found: Option<(Key, Staged)>) -> Result<Option<(Key, Staged)>> {
+        if self.next_spilled.is_none()
+            && let Some(spilled) = &mut self.spilled
+        {
+            self.next_spilled = spilled.next().map_err(storage_error)?;
+        }
+        Ok(match (found, &self.next_spilled) {
+            (found, None) => found,
+            (None, spilled) => spilled.clone(),
+            (Some(found), Some((key, _))) => {
+                let order = found.0.cmp(key);
+                let spilled_first = match self.direction {
+                    Direction::Forward => order.is_gt(),
+                    Direction::Reverse => order.is_lt(),
+                };
+                if spilled_first {
+                    self.next_spilled.clone()
+                } else {
+                    Some(found)
+                }
+            }
+        })
     }
 
     fn pass(&mut self, key: Key) {
+        if self
+            .next_spilled
+            .as_ref()
+            .is_some_and(|(spilled, _)| *spilled == key)
+        {
+            self.next_spilled = None;
+        }
         match self.direction {
             Direction::Forward => self.rest.lo = Bound::Excluded(key),
             Direction::Reverse => self.rest.hi = Bound::Excluded(key),
@@ -135,7 +183,7 @@ impl MergedCursor {
 impl Cursor for MergedCursor {
     fn next(&mut self) -> Result<Option<(Key, Arc<[u8]>)>> {
         loop {
-            let Some((staged_key, staged)) = self.peek_staged() else {
+            let Some((staged_key, staged)) = self.peek_staged()? else {
                 self.peek_stored()?;
                 return Ok(self.next_stored.take());
             };

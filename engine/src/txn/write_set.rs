@@ -1,14 +1,22 @@
 //! `WriteSet`: the row images a transaction has staged, with the way back to each savepoint.
 //!
-//! Ordered by storage and key, so a commit walks it straight into the record. It never decodes a row.
+//! Ordered by storage and key, so a commit walks it straight into the record. It never decodes a row. What goes beyond its
+//! bound of memory spills (`spill`): rows in memory hide spilled ones. A failure there latches: [`WriteSet::check`] tells.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use tailwater_proto::record_codec::ChangeRef;
-use tailwater_proto::{Key, KeyRange, StorageId};
+use tailwater_proto::{Direction, Key, KeyRange, StorageId};
+
+use super::spill::{Spill, SpillCursor};
+use crate::storage::{Result, ScratchRoom, StorageError};
+
+/// What a staged row takes in memory beside its bytes, with its step back, about.
+const ROW_BYTES: u64 = 192;
 
 /// The section of the record a storage's changes belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +41,11 @@ impl Staged {
     pub(crate) fn is_changed(&self) -> bool {
         self.before != self.after
     }
+
+    /// Whether it is as if it never had been staged: there was nothing, and there is nothing.
+    pub(super) const fn is_absent(&self) -> bool {
+        self.before.is_none() && self.after.is_none()
+    }
 }
 
 /// The staged rows of one storage.
@@ -43,11 +56,12 @@ pub(crate) struct StagedStorage {
     pub(crate) rows: BTreeMap<Key, Staged>,
 }
 
+/// A step back: what was staged of a key.
 #[derive(Clone, Debug)]
-struct Undo {
-    storage: StorageId,
-    key: Key,
-    previous: Option<Staged>,
+pub(super) struct Undo {
+    pub(super) storage: StorageId,
+    pub(super) key: Key,
+    pub(super) previous: Option<Staged>,
 }
 
 /// Where a storage's changes go.
@@ -59,41 +73,96 @@ pub(crate) struct Target {
 }
 
 /// A key and its row after the commit; `None`: deleted.
-type AfterImage = (Key, Option<Arc<[u8]>>);
+pub(super) type AfterImage = (Key, Option<Arc<[u8]>>);
 
 /// A place in the history of a write set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark(usize);
+pub(crate) struct Mark(u64);
 
 /// The row images a transaction has staged.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WriteSet {
-    /// Ascending by id: there are few.
+    /// Ascending by id: there are few. Those that have spilled stay, without rows.
     storages: Vec<(StorageId, StagedStorage)>,
     undo: Option<Vec<Undo>>,
+    /// Bytes in memory, about.
     bytes: u64,
     version: u64,
+    /// Where it spills beyond how many bytes; without, it never does.
+    bound: Option<(Arc<ScratchRoom>, u64)>,
+    spill: Option<Box<Spill>>,
+    /// Why what was staged is not to be had any more.
+    failure: Option<(std::io::ErrorKind, Arc<str>)>,
 }
 
 impl WriteSet {
-    /// A write set that can go back to marks.
-    pub(crate) fn with_marks() -> Self {
+    /// A write set that keeps about so many bytes in memory.
+    pub(crate) fn bounded(room: Arc<ScratchRoom>, bytes_max: u64) -> Self {
+        Self {
+            bound: Some((room, bytes_max)),
+            ..Self::default()
+        }
+    }
+
+    /// It can go back to marks from now on.
+    #[must_use]
+    pub(crate) fn with_marks(self) -> Self {
         Self {
             undo: Some(Vec::new()),
-            ..Self::default()
+            ..self
         }
     }
 
     /// Whether nothing is staged.
     pub(crate) fn is_empty(&self) -> bool {
-        self.storages
-            .iter()
-            .all(|(_, storage)| storage.rows.is_empty())
+        self.spill.is_none()
+            && self
+                .storages
+                .iter()
+                .all(|(_, storage)| storage.rows.is_empty())
     }
 
-    /// Bytes of all images staged.
-    pub(crate) const fn bytes(&self) -> u64 {
-        self.bytes
+    /// Whether not all of it is in memory.
+    pub(crate) const fn has_spilled(&self) -> bool {
+        self.spill.is_some()
+    }
+
+    /// Rows and bytes that went to a file, those that went several times too.
+    pub(crate) fn spilled_size(&self) -> (u64, u64) {
+        self.spill.as_ref().map_or((0, 0), |spill| spill.size())
+    }
+
+    /// An empty one with the same bound and without marks.
+    pub(crate) fn like(&self) -> Self {
+        Self {
+            bound: self.bound.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether all that was staged can be had.
+    ///
+    /// # Errors
+    /// What the scratch file failed with, once and for all.
+    pub(crate) fn check(&self) -> Result<()> {
+        match &self.failure {
+            None => Ok(()),
+            Some((kind, message)) => Err(StorageError::Io {
+                path: None,
+                source: std::io::Error::new(*kind, message.to_string()),
+            }),
+        }
+    }
+
+    fn fail(&mut self, error: &StorageError) {
+        let kind = match error {
+            StorageError::Io { source, .. } => source.kind(),
+            _ => std::io::ErrorKind::Other,
+        };
+        let message = format!("rows of a large transaction could not be kept: {error}");
+        self.failure.get_or_insert_with(|| (kind, message.into()));
+        // It is given up, and tries no more.
+        self.bound = None;
     }
 
     /// Grows with each change: tells whether what was derived from the set is still good.
@@ -112,7 +181,53 @@ impl WriteSet {
         self.version += 1;
         let length =
             |image: &Option<Arc<[u8]>>| image.as_ref().map_or(0, |bytes| bytes.len() as u64);
-        self.bytes += length(&after) + length(&before) + key.len() as u64;
+        self.bytes += length(&after) + length(&before) + key.len() as u64 + ROW_BYTES;
+        if self.spill.is_some() {
+            self.put_over_spilled(target, key, before, after);
+        } else {
+            self.put_in_memory(target, key, before, after, None);
+        }
+        if let Some((_, bytes_max)) = &self.bound
+            && self.bytes > *bytes_max
+        {
+            self.spill();
+        }
+    }
+
+    /// As `put`, where there may be a row beneath.
+    fn put_over_spilled(
+        &mut self,
+        target: Target,
+        key: Key,
+        before: Option<Arc<[u8]>>,
+        after: Option<Arc<[u8]>>,
+    ) {
+        let in_memory = self.storage(target.storage);
+        let is_in_memory = in_memory.is_some_and(|staged| staged.rows.contains_key(&key));
+        let beneath = match &self.spill {
+            Some(spill) if !is_in_memory => spill.get(target.storage, &key),
+            _ => Ok(None),
+        };
+        let beneath = beneath.unwrap_or_else(|error| {
+            self.fail(&error);
+            None
+        });
+        let before = match &beneath {
+            Some(staged) => staged.before.clone(),
+            None => before,
+        };
+        self.put_in_memory(target, key, before, after, beneath);
+    }
+
+    /// Stages a row in memory; `previous`: what was staged of the key and is not in memory.
+    fn put_in_memory(
+        &mut self,
+        target: Target,
+        key: Key,
+        before: Option<Arc<[u8]>>,
+        after: Option<Arc<[u8]>>,
+        previous: Option<Staged>,
+    ) {
         let storage = storage_for_write(&mut self.storages, target);
         storage.schema_version = target.schema_version;
         match storage.rows.entry(key) {
@@ -121,7 +236,7 @@ impl WriteSet {
                     undo.push(Undo {
                         storage: target.storage,
                         key: vacant.key().clone(),
-                        previous: None,
+                        previous,
                     });
                 }
                 vacant.insert(Staged { before, after });
@@ -134,45 +249,137 @@ impl WriteSet {
                         previous: Some(occupied.get().clone()),
                     });
                 }
-                occupied.get_mut().after = after;
+                let staged = occupied.get_mut();
+                if staged.is_absent() {
+                    staged.before = before;
+                }
+                staged.after = after;
             }
         }
     }
 
-    /// The staged image of a key: `None` if the key is not staged, `Some(None)` if it is staged as deleted.
-    pub(crate) fn get(&self, storage: StorageId, key: &Key) -> Option<Option<&Arc<[u8]>>> {
-        let rows = &self.storage(storage)?.rows;
-        // Keys that ascend are looked for past the end.
-        let (last, _) = rows.last_key_value()?;
-        if key > last {
-            return None;
+    /// Lets all rows go to a file.
+    fn spill(&mut self) {
+        let Some((room, _)) = &self.bound else {
+            return;
+        };
+        let spill = match self.spill.take() {
+            Some(spill) => Ok(spill),
+            None => Spill::new(room).map(Box::new),
+        };
+        let spilled = spill.and_then(|mut spill| {
+            let taken = spill.take_in(&mut self.storages, self.undo.as_mut());
+            self.spill = Some(spill);
+            taken
+        });
+        self.bytes = 0;
+        if let Err(error) = spilled {
+            self.fail(&error);
         }
-        let staged = rows.get(key)?;
-        Some(staged.after.as_ref())
+    }
+
+    /// The staged image of a key: `None` if the key is not staged, `Some(None)` if it is staged as deleted.
+    ///
+    /// # Errors
+    /// When spilled rows cannot be read.
+    pub(crate) fn get(&self, storage: StorageId, key: &Key) -> Result<Option<Option<Arc<[u8]>>>> {
+        let Some(staged) = self.storage(storage) else {
+            return Ok(None);
+        };
+        let rows = &staged.rows;
+        // Keys that ascend are looked for past the end.
+        let is_beyond = rows.last_key_value().is_none_or(|(last, _)| key > last);
+        let found = if is_beyond { None } else { rows.get(key) };
+        match (found, &self.spill) {
+            (Some(staged), Some(_)) if staged.is_absent() => Ok(None),
+            (Some(staged), _) => Ok(Some(staged.after.clone())),
+            (None, None) => Ok(None),
+            (None, Some(spill)) => {
+                self.check()?;
+                Ok(spill.get(storage, key)?.map(|staged| staged.after))
+            }
+        }
     }
 
     /// Whether anything of that storage is staged.
     pub(crate) fn touches(&self, storage: StorageId) -> bool {
         self.storage(storage)
             .is_some_and(|staged| !staged.rows.is_empty())
+            || self
+                .spill
+                .as_ref()
+                .is_some_and(|spill| spill.touches(storage))
     }
 
-    /// The first staged key of a range, in ascending order, with its image.
+    /// The spilled rows of a range, to be read beside those in memory, which hide them; `None` if nothing has spilled.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub(super) fn spilled_range(
+        &self,
+        storage: StorageId,
+        range: &KeyRange,
+        direction: Direction,
+    ) -> Result<Option<SpillCursor>> {
+        let Some(spill) = &self.spill else {
+            return Ok(None);
+        };
+        self.check()?;
+        spill.range(storage, range, direction).map(Some)
+    }
+
+    /// All staged keys of a range, in ascending order, wherever they are.
+    ///
+    /// # Errors
+    /// When spilled rows cannot be read.
+    pub(crate) fn all_in(&self, storage: StorageId, range: &KeyRange) -> Result<StagedRows<'_>> {
+        Ok(StagedRows::new(
+            self.rows_in(storage, range),
+            self.spilled_range(storage, range, Direction::Forward)?,
+        ))
+    }
+
+    /// Where the changes of each storage go, ascending by storage.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = Target> {
+        self.storages.iter().map(|(storage, staged)| Target {
+            storage: *storage,
+            section: staged.section,
+            schema_version: staged.schema_version,
+        })
+    }
+
+    /// Takes over what another one changes, as if it had been staged here.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        for (storage, staged) in other.storages {
+            let target = Target {
+                storage,
+                section: staged.section,
+                schema_version: staged.schema_version,
+            };
+            for (key, row) in staged.rows {
+                if row.is_changed() {
+                    self.put(target, key, row.before, row.after);
+                }
+            }
+        }
+    }
+
+    /// The first key of a range staged in memory, in ascending order, with its image.
     pub(crate) fn first(&self, storage: StorageId, range: &KeyRange) -> Option<(&Key, &Staged)> {
         self.rows_in(storage, range)?.next()
     }
 
-    /// The last staged key of a range, in ascending order, with its image.
+    /// The last key of a range staged in memory, in ascending order, with its image.
     pub(crate) fn last(&self, storage: StorageId, range: &KeyRange) -> Option<(&Key, &Staged)> {
         self.rows_in(storage, range)?.next_back()
     }
 
-    /// The staged keys of a range, in ascending order.
-    pub(crate) fn rows_in(
-        &self,
+    /// The keys of a range staged in memory, in ascending order.
+    pub(crate) fn rows_in<'w>(
+        &'w self,
         storage: StorageId,
         range: &KeyRange,
-    ) -> Option<impl DoubleEndedIterator<Item = (&Key, &Staged)>> {
+    ) -> Option<impl DoubleEndedIterator<Item = (&'w Key, &'w Staged)> + use<'w>> {
         if range.is_empty() {
             return None;
         }
@@ -181,7 +388,7 @@ impl WriteSet {
         Some(rows.range::<[u8], _>(bounds))
     }
 
-    /// All storages with staged rows, ascending.
+    /// All storages with rows staged in memory, ascending.
     pub(crate) fn storages(&self) -> impl Iterator<Item = (StorageId, &StagedStorage)> {
         self.storages
             .iter()
@@ -189,7 +396,7 @@ impl WriteSet {
             .map(|(id, s)| (*id, s))
     }
 
-    /// The images after the commit, storage by storage; rows that end as they began are left out.
+    /// The images after the commit, storage by storage, of a set that has not spilled; rows that end as they began are left out.
     pub(crate) fn into_images(
         self,
     ) -> impl Iterator<Item = (StorageId, impl Iterator<Item = AfterImage>)> {
@@ -199,7 +406,7 @@ impl WriteSet {
         })
     }
 
-    /// Visits what the set changes in one section of the record, in its order; rows that end as they began are left
+    /// Visits what a set that has not spilled changes in one section of the record, in its order; rows that end as they began are left
     /// out.
     ///
     /// # Errors
@@ -207,8 +414,8 @@ impl WriteSet {
     pub(crate) fn for_each_change<E>(
         &self,
         section: Section,
-        mut visit: impl FnMut(ChangeRef<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
+        mut visit: impl FnMut(ChangeRef<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
         for (storage, staged) in &self.storages {
             if staged.section != section {
                 continue;
@@ -226,7 +433,7 @@ impl WriteSet {
         Ok(())
     }
 
-    /// The staged rows of one storage.
+    /// The rows of one storage staged in memory.
     pub(crate) fn storage(&self, storage: StorageId) -> Option<&StagedStorage> {
         let place = place_of(&self.storages, storage).ok()?;
         self.storages.get(place).map(|(_, staged)| staged)
@@ -237,9 +444,24 @@ impl WriteSet {
         self.undo = None;
     }
 
+    /// Nobody goes back to marks taken so far.
+    pub(crate) fn forget_marks_so_far(&mut self) {
+        if let Some(undo) = &mut self.undo {
+            undo.clear();
+        }
+        if let Some(spill) = &mut self.spill {
+            spill.forget_notes();
+        }
+    }
+
     /// Here and now.
     pub(crate) fn mark(&self) -> Mark {
-        Mark(self.undo.as_ref().map_or(0, Vec::len))
+        let in_memory = self.undo.as_ref().map_or(0, |undo| undo.len() as u64);
+        Mark(self.spilled_notes() + in_memory)
+    }
+
+    fn spilled_notes(&self) -> u64 {
+        self.spill.as_ref().map_or(0, |spill| spill.notes())
     }
 
     /// Takes back all that was staged after the mark.
@@ -248,11 +470,26 @@ impl WriteSet {
     /// If the set was made without marks: the caller's error.
     pub(crate) fn rollback_to(&mut self, mark: Mark) {
         self.version += 1;
+        let spilled = self.spilled_notes();
         let Some(undo) = &mut self.undo else {
             unreachable!("marks are taken of write sets that keep them");
         };
-        while undo.len() > mark.0 {
-            let Some(step) = undo.pop() else { break };
+        let kept = usize::try_from(mark.0.saturating_sub(spilled)).unwrap_or(usize::MAX);
+        let steps = undo.split_off(kept.min(undo.len()));
+        self.take_back(steps.into_iter().rev());
+        while self.spilled_notes() > mark.0
+            && let Some(spill) = &mut self.spill
+        {
+            match spill.pop_notes(mark.0) {
+                Ok(steps) => self.take_back_spilled(steps),
+                Err(error) => return self.fail(&error),
+            }
+        }
+    }
+
+    /// Takes back, the last first, what was staged since rows spilled the last time.
+    fn take_back(&mut self, steps: impl Iterator<Item = Undo>) {
+        for step in steps {
             let place = place_of(&self.storages, step.storage).ok();
             let Some((_, storage)) = place.and_then(|place| self.storages.get_mut(place)) else {
                 continue;
@@ -267,9 +504,85 @@ impl WriteSet {
             }
         }
     }
+
+    /// Takes back, the last first, what was staged before rows spilled: what is spilled is hidden by what was there.
+    fn take_back_spilled(&mut self, steps: Vec<Undo>) {
+        for step in steps {
+            let absent = Staged {
+                before: None,
+                after: None,
+            };
+            let row = step.previous.unwrap_or(absent);
+            let place = place_of(&self.storages, step.storage).ok();
+            let storage = place.and_then(|place| self.storages.get_mut(place));
+            if let Some((_, storage)) = storage {
+                storage.rows.insert(step.key, row);
+                self.bytes += ROW_BYTES;
+            }
+        }
+        if let Some((_, bytes_max)) = &self.bound
+            && self.bytes > *bytes_max
+        {
+            self.spill();
+        }
+    }
 }
 
-fn place_of(storages: &[(StorageId, StagedStorage)], storage: StorageId) -> Result<usize, usize> {
+/// Staged rows of a range, those in memory and those that have spilled, in one order.
+pub(crate) struct StagedRows<'w> {
+    memory: Peekable<Box<dyn Iterator<Item = (&'w Key, &'w Staged)> + 'w>>,
+    spilled: Option<SpillCursor>,
+    head: Option<(Key, Staged)>,
+}
+
+impl<'w> StagedRows<'w> {
+    fn new(
+        memory: Option<impl Iterator<Item = (&'w Key, &'w Staged)> + 'w>,
+        spilled: Option<SpillCursor>,
+    ) -> Self {
+        let memory: Box<dyn Iterator<Item = _>> = Box::new(memory.into_iter().flatten());
+        Self {
+            memory: memory.peekable(),
+            spilled,
+            head: None,
+        }
+    }
+
+    /// The next row.
+    ///
+    /// # Errors
+    /// When a spilled row cannot be read.
+    pub(crate) fn next(&mut self) -> Result<Option<(Key, Staged)>> {
+        loop {
+            if self.head.is_none()
+                && let Some(spilled) = &mut self.spilled
+            {
+                self.head = spilled.next()?;
+                if self.head.is_none() {
+                    self.spilled = None;
+                }
+            }
+            let Some((key, row)) = self.memory.peek() else {
+                return Ok(self.head.take());
+            };
+            match &self.head {
+                Some((spilled, _)) if spilled < *key => return Ok(self.head.take()),
+                Some((spilled, _)) if spilled == *key => self.head = None,
+                _ => {}
+            }
+            let found = ((*key).clone(), (*row).clone());
+            self.memory.next();
+            if !found.1.is_absent() {
+                return Ok(Some(found));
+            }
+        }
+    }
+}
+
+fn place_of(
+    storages: &[(StorageId, StagedStorage)],
+    storage: StorageId,
+) -> std::result::Result<usize, usize> {
     storages.binary_search_by_key(&storage, |(id, _)| *id)
 }
 
@@ -317,17 +630,18 @@ mod tests {
 
     #[test]
     fn rollback_brings_back_what_stood_at_the_mark() {
-        let mut writes = WriteSet::with_marks();
+        let mut writes = WriteSet::default().with_marks();
         writes.put(TARGET, Key::from(&b"a"[..]), None, bytes("1"));
         let mark = writes.mark();
         writes.put(TARGET, Key::from(&b"a"[..]), None, None);
         writes.put(TARGET, Key::from(&b"b"[..]), bytes("old"), bytes("2"));
         writes.rollback_to(mark);
         assert_eq!(
-            writes.get(StorageId(70), &Key::from(&b"a"[..])),
-            Some(bytes("1").as_ref())
+            writes.get(StorageId(70), &Key::from(&b"a"[..])).unwrap(),
+            Some(bytes("1"))
         );
-        assert_eq!(writes.get(StorageId(70), &Key::from(&b"b"[..])), None);
+        let beyond = writes.get(StorageId(70), &Key::from(&b"b"[..])).unwrap();
+        assert_eq!(beyond, None);
     }
 
     #[test]

@@ -71,6 +71,13 @@ pub fn builder(seed: u64) -> Builder {
     if seed % 4 == 2 {
         settings.store.compact_bytes_min = 0;
     }
+    // Now and then so little memory for a transaction that some are too large for it, or every one.
+    settings.transaction_memory_bytes_max = match rng.below(12) {
+        0 => 0,
+        1 => 1_500,
+        _ => 64 << 20,
+    };
+    settings.wal.chunk_bytes = [256 << 10, 4 << 10][rng.below(2)];
     Database::builder()
         .settings(settings)
         .clock(Arc::new(ManualClock::at(1_000_000)))
