@@ -18,6 +18,8 @@ MAGIC = b"TWLOG\r\n\x1a"
 VERSION = 1
 NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{16}\.seg")
 KINDS = {1: "record", 2: "noop", 3: "begin", 4: "chunk", 5: "commit"}
+NOOP = 2
+ENDS_RECORD = (1, 5)
 LEN_MAX = 1 << 30
 U64_MAX = (1 << 64) - 1
 EPOCHS_MAX = 251
@@ -83,7 +85,7 @@ class Segment:
 
     def lines(self):
         """The frames, then where and why they end."""
-        at, torn = BLOCK, False
+        at, torn, expected = BLOCK, False, self.after_lsn + 1
         while True:
             frame = self.frame(at)
             boundary = -(-at // BLOCK) * BLOCK
@@ -94,14 +96,24 @@ class Segment:
                 if not right:
                     torn = True
                     break
+                if frame[2] in ENDS_RECORD:
+                    expected = max(expected, frame[4] + 1)
                 at += HEAD + -(-frame[0] // 8) * 8
             elif at != boundary and at <= len(self.data) and self.is_zero(at, boundary):
                 at = boundary
             else:
                 break
-        yield self.end_line(at, torn)
+        yield self.end_line(at, torn, expected)
 
-    def end_line(self, at, torn):
+    def named(self, at):
+        """The record that the bytes at an offset are of, if they are a frame with a wrong checksum."""
+        head = self.data[at:at + HEAD]
+        if len(head) < HEAD:
+            return 0
+        _, _, _, kind, _, _, lsn, durable = struct.unpack("<IIIBBHQQ", head)
+        return max(lsn, 0 if kind == NOOP else durable + 1)
+
+    def end_line(self, at, torn, expected):
         next_block = (at // BLOCK + 1) * BLOCK
         behind, durable = 0, 0
         for block in range(next_block, len(self.data), BLOCK):
@@ -109,7 +121,7 @@ class Segment:
             if frame is not None:
                 behind += 1
                 durable = max(durable, frame[5])
-        own = not self.recycled or at % BLOCK != 0
+        own = not self.recycled or at % BLOCK != 0 or self.named(at) >= expected
         written = not self.is_zero(at, next_block)
         if torn:
             reason = "torn_payload"

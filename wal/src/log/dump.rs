@@ -276,6 +276,8 @@ struct Current {
     /// Its header block as it was when it was opened.
     block: Vec<u8>,
     recycled: bool,
+    /// The record that comes next.
+    expected: Lsn,
     scanner: Scanner,
     /// Where the frames end, once that is known and the frame there has been given.
     end: Option<End>,
@@ -360,6 +362,7 @@ impl Dump {
             path: path.clone(),
             block,
             recycled: header.recycled,
+            expected: header.after_lsn.next(),
             scanner: Scanner::new(file, seed(header.salt))?,
             end: None,
         });
@@ -398,7 +401,12 @@ impl Current {
             crc_ok,
         };
         Ok(match self.scanner.step()? {
-            Step::Frame { header, offset, .. } => Some(dumped(header, offset, true)),
+            Step::Frame { header, offset, .. } => {
+                if matches!(header.kind, FrameKind::Record | FrameKind::Commit) {
+                    self.expected = self.expected.max(header.lsn.next());
+                }
+                Some(dumped(header, offset, true))
+            }
             Step::End(end) => {
                 self.end = Some(end);
                 end.torn.map(|header| dumped(header, end.offset, false))
@@ -416,7 +424,7 @@ impl Current {
             EndReason::Gone
         } else if end.torn.is_some() {
             EndReason::TornPayload
-        } else if remains.is_torn(end, self.recycled) {
+        } else if remains.is_torn(end, self.recycled, self.expected) {
             EndReason::TornHeader
         } else {
             EndReason::Clean

@@ -228,6 +228,16 @@ impl FrameHeader {
         out.extend_from_slice(&self.durable_lsn.0.to_le_bytes());
     }
 
+    /// The record that a frame is of whose checksum is wrong, by what of it may still be right: its LSN, or the one it
+    /// confirms, which is before it.
+    pub(crate) fn named(bytes: &[u8; FRAME_BYTES]) -> Lsn {
+        let confirmed = match FrameKind::decode(bytes[12]) {
+            Some(FrameKind::Noop) => 0,
+            _ => u64_at(bytes, 24).saturating_add(1),
+        };
+        Lsn(u64_at(bytes, 16).max(confirmed))
+    }
+
     /// Reads a frame header written into a segment with this seed; `None` when it is not one.
     pub(crate) fn decode(bytes: &[u8; FRAME_BYTES], seed: u32) -> Option<Self> {
         let kind = FrameKind::decode(bytes[12])?;

@@ -582,10 +582,11 @@ impl<'a> Walk<'a> {
         let last = self.tail.iter().rposition(|part| part.parts_of.is_some());
         let last = last.unwrap_or(0);
         let mut found = last;
+        let expected = self.expected();
         for (place, part) in self.tail.iter_mut().enumerate().skip(last) {
             let remains = part.scanner.remains(part.end);
             let remains = remains.map_err(|e| Error::io("read", part.path.as_path(), e))?;
-            if remains.is_torn(part.end, part.recycled) {
+            if remains.is_torn(part.end, part.recycled, expected) {
                 found = place;
                 break;
             }
@@ -604,6 +605,7 @@ impl<'a> Walk<'a> {
     /// Tells a torn tail from damage.
     fn judge_tail(&mut self, segments: &[Segment]) -> Result<Option<TailCut>> {
         let mut was_torn = false;
+        let expected = self.expected();
         for part in &mut self.tail {
             let remains: Remains = part
                 .scanner
@@ -611,10 +613,9 @@ impl<'a> Walk<'a> {
                 .map_err(|e| Error::io("read", part.path.as_path(), e))?;
             let torn = part.end.torn.map_or(Lsn::ZERO, |torn| torn.durable_lsn);
             self.confirmed = self.confirmed.max(remains.durable_lsn).max(torn);
-            was_torn |= remains.is_torn(part.end, part.recycled);
+            was_torn |= remains.is_torn(part.end, part.recycled, expected);
         }
         was_torn |= self.open.is_some();
-        let expected = self.expected();
         if self.tail.is_empty() {
             return self.judge_empty().map(|()| None);
         }

@@ -45,13 +45,16 @@ pub(crate) struct Remains {
     pub(crate) durable_lsn: Lsn,
     /// Whether the block at the end holds anything but zeros.
     pub(crate) written: bool,
+    /// The record that the bytes there are of, if they are a frame with a wrong checksum.
+    pub(crate) named: Lsn,
 }
 
 impl Remains {
     /// Whether something was begun at the end and not finished. In a recycled file a block of other bytes may be what it
-    /// held before; but a block in which a group lies was written as a whole, its padding too.
-    pub(crate) fn is_torn(&self, end: End, recycled: bool) -> bool {
-        let is_own = !recycled || !end.offset.is_multiple_of(BLOCK);
+    /// held before; but a block in which a group lies was written as a whole, its padding too, and the file never held a
+    /// record that is still `expected`.
+    pub(crate) fn is_torn(&self, end: End, recycled: bool, expected: Lsn) -> bool {
+        let is_own = !recycled || !end.offset.is_multiple_of(BLOCK) || self.named >= expected;
         end.torn.is_some() || self.groups > 0 || (self.written && is_own)
     }
 }
@@ -127,6 +130,8 @@ impl Scanner {
         let block_left = block_left.min(self.file_len.saturating_sub(end.offset));
         let here = self.bytes(end.offset, usize::try_from(block_left).unwrap_or(0))?;
         remains.written = here.is_some_and(|bytes| bytes.iter().any(|byte| *byte != 0));
+        let head = here.and_then(|bytes| bytes.first_chunk());
+        remains.named = head.map_or(Lsn::ZERO, FrameHeader::named);
         let seed = self.seed;
         let mut at = end.offset.next_multiple_of(BLOCK);
         while let Some(bytes) = self.bytes(at, FRAME_BYTES)? {
