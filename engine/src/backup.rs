@@ -22,7 +22,7 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::open::file_name;
 use crate::recovery;
-use crate::storage::copy_snapshot;
+use crate::storage::{copy_snapshot, remove_page_sums, rename_page_sums};
 use crate::txn::Mode;
 
 /// Pages of the new file kept in memory.
@@ -250,7 +250,8 @@ fn copy_locked(engine: &Arc<Engine>, vfs: &Arc<dyn Vfs>, dir: &Path) -> Result<B
         .map_err(Error::of_log)?;
     vfs.sync_dir(dir).map_err(|error| Error::io(dir, error))?;
     let storage = dir.join(file_name::STORAGE);
-    vfs.rename(&partial, &storage)
+    rename_page_sums(&**vfs, &partial, &storage)
+        .and_then(|()| vfs.rename(&partial, &storage))
         .and_then(|()| vfs.sync_dir(dir))
         .map_err(|error| Error::io(&storage, error))?;
     Ok(BackupReport {
@@ -327,6 +328,8 @@ fn clear(vfs: &dyn Vfs, dir: &Path) {
         let _ = vfs.remove(&log.join(name));
     }
     let _ = vfs.sync_dir(&log);
+    let _ = remove_page_sums(vfs, &dir.join(file_name::STORAGE));
+    let _ = remove_page_sums(vfs, &dir.join(file_name::PARTIAL));
     let _ = vfs.remove(&dir.join(file_name::PARTIAL));
     let _ = vfs.sync_dir(dir);
 }

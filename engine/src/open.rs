@@ -32,6 +32,8 @@ pub(crate) mod file_name {
     pub(crate) const NEW: &str = "data.redb.new";
     /// Copies of the storage file's header.
     pub(crate) const HEADER: &str = "data.redb.header";
+    /// Checksums of the storage file's pages.
+    pub(crate) const SUMS: &str = "data.redb.sums";
 }
 
 impl Builder {
@@ -352,6 +354,7 @@ fn refuse_foreign(vfs: &dyn Vfs, path: &Path) -> Result<()> {
         file_name::LOG,
         file_name::NEW,
         file_name::HEADER,
+        file_name::SUMS,
     ];
     let foreign = names.iter().find(|name| !ours.contains(&name.as_str()));
     if let Some(foreign) = foreign {

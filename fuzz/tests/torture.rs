@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use tailwater_fuzz::torture::mutant::MUTANTS;
-use tailwater_fuzz::torture::{Tally, damage, exhaustive, faulty, random};
+use tailwater_fuzz::torture::{Tally, astray, damage, exhaustive, faulty, random};
 
 fn seed() -> u64 {
     let given = std::env::var("TAILWATER_SEED").ok();
@@ -56,6 +56,16 @@ fn damage_is_told_and_never_shown() {
     let mut tally = Tally::default();
     for seed in seed..seed + 3 {
         damage::run(seed, &mut tally).unwrap_or_else(|violation| panic!("{violation}"));
+    }
+}
+
+#[test]
+fn bytes_that_go_astray_are_told_and_never_shown() {
+    let seed = seed();
+    eprintln!("astray: TAILWATER_SEED={seed}");
+    let mut tally = Tally::default();
+    for seed in seed..seed + 12 {
+        astray::run(seed, &mut tally).unwrap_or_else(|violation| panic!("{violation}"));
     }
 }
 

@@ -137,6 +137,8 @@ pub struct Settings {
     pub background: Background,
     /// How sealed segments are read. Default `Mapped`.
     pub sealed_reads: SealedReads,
+    /// Bytes that a reader of the log copies at once. Default 64 KiB.
+    pub read_window_bytes: usize,
 }
 
 /// How sealed segments are read.
@@ -175,6 +177,7 @@ impl Default for Settings {
             seed: None,
             background: Background::Threads,
             sealed_reads: SealedReads::Mapped,
+            read_window_bytes: 64 << 10,
         }
     }
 }

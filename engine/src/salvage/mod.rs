@@ -29,7 +29,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::execute::add_object;
 use crate::open::{file_name, new_database_id};
 use crate::recovery;
-use crate::storage::{Store, Write};
+use crate::storage::{Store, Write, rename_page_sums};
 
 /// Rows of one commit into the new database.
 const COMMIT_ROWS: usize = 1000;
@@ -149,6 +149,7 @@ impl Salvage {
         Wal::begin_at(Arc::clone(&self.vfs), &log_dir, database_id, tip, history)
             .map_err(Error::of_log)?;
         let storage = new.join(file_name::STORAGE);
+        rename_page_sums(&*self.vfs, &partial, &storage).map_err(folder_error)?;
         self.vfs
             .sync_dir(new)
             .and_then(|()| self.vfs.rename(&partial, &storage))

@@ -13,12 +13,15 @@ use std::ops::Bound;
 
 use super::header::HeaderCopies;
 use super::pace::Pace;
+use super::page_sums::PageSums;
 
 /// Bytes of redb's header that change whenever a checkpoint is committed.
 const HEADER_BYTES: usize = 320;
 /// Where redb keeps its flags, and the flag "a writer has the file open or died".
 const FLAGS_AT: usize = 9;
 const FLAG_UNCLEAN: u8 = 2;
+/// No page of redb's begins with this byte.
+const NO_PAGE: u8 = 0xFF;
 
 /// The writer's backend.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub(super) struct WriterBackend {
     file: Arc<dyn VfsFile>,
     /// Where each header is kept before it is written; a file that is being made has none.
     copies: Option<Arc<HeaderCopies>>,
+    /// What its pages are checked against; there are none where redb does all checking itself.
+    sums: Option<Arc<PageSums>>,
     /// Raised by the first failure, after which redb answers everything with an error.
     failed: Arc<AtomicBool>,
     pace: Arc<Pace>,
@@ -35,14 +40,29 @@ impl WriterBackend {
     pub(super) fn new(
         file: Arc<dyn VfsFile>,
         copies: Option<Arc<HeaderCopies>>,
+        sums: Option<Arc<PageSums>>,
         failed: Arc<AtomicBool>,
         pace: Arc<Pace>,
     ) -> Self {
         Self {
             file,
             copies,
+            sums,
             failed,
             pace,
+        }
+    }
+
+    /// What must be durable before a header is written.
+    fn before_header(&self, header: &[u8]) -> io::Result<()> {
+        if let Some(sums) = &self.sums
+            && !mutant::is("page_sums_after_header")
+        {
+            sums.persist()?;
+        }
+        match &self.copies {
+            Some(copies) if !mutant::is("no_header_copy") => copies.keep(header),
+            _ => Ok(()),
         }
     }
 
@@ -60,11 +80,29 @@ impl redb::StorageBackend for WriterBackend {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(out, offset)
+        self.file.read_exact_at(out, offset)?;
+        let Some(sums) = &self.sums else {
+            return Ok(());
+        };
+        if sums.is_right(offset, out)? {
+            return Ok(());
+        }
+        // What went wrong on the way may be right the next time.
+        self.file.read_exact_at(out, offset)?;
+        if !sums.is_right(offset, out)? {
+            sums.note_wrong(offset);
+            // An error would make redb refuse all other pages, too; a page that is none it refuses by itself.
+            out.fill(NO_PAGE);
+        }
+        Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.note(self.file.set_len(len))
+        let cut = match &self.sums {
+            Some(sums) => sums.cut(len),
+            None => Ok(()),
+        };
+        self.note(cut.and_then(|()| self.file.set_len(len)))
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -78,11 +116,18 @@ impl redb::StorageBackend for WriterBackend {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let kept = match &self.copies {
-            Some(copies) if offset == 0 && !mutant::is("no_header_copy") => copies.keep(data),
-            _ => Ok(()),
+        let write = || {
+            if offset == 0 {
+                self.before_header(data)?;
+            }
+            self.file.write_all_at(data, offset)?;
+            match &self.sums {
+                Some(sums) if offset == 0 && mutant::is("page_sums_after_header") => sums.persist(),
+                Some(sums) => sums.note(offset, data),
+                None => Ok(()),
+            }
         };
-        self.note(kept.and_then(|()| self.file.write_all_at(data, offset)))?;
+        self.note(write())?;
         // Sooner than redb asks: pages are only trusted once the header names them, and the header comes last.
         match self.pace.note_written(data.len() as u64) {
             true => self.sync_data(),

@@ -21,6 +21,7 @@ use tailwater_wal::checksum;
 
 use super::error::{Result, StorageError};
 use super::memtable::{Cell, bound};
+use super::page_sums::PageSums;
 use super::scan::{BATCH_BYTES, range_is_empty};
 
 /// Rows copied out of the file at first and at most.
@@ -67,6 +68,9 @@ pub(super) fn definition(name: &str) -> Definition<'_> {
     TableDefinition::new(name)
 }
 
+/// What is said of a row that is damaged while its page is not known to be.
+pub(super) const ROW_DAMAGED: &str = "the row's checksum does not match";
+
 /// Runs redb code, whose panics on damaged pages and errors become ours.
 pub(super) fn guarded<T, E: Into<redb::Error>>(
     operation: impl FnOnce() -> std::result::Result<T, E>,
@@ -111,7 +115,7 @@ pub(super) fn decode_row(id: StorageId, key: &[u8], row: &[u8]) -> Result<Arc<[u
     Err(StorageError::Corrupted {
         storage: Some(id),
         key: Some(Key::from(key)),
-        detail: "the row's checksum does not match".to_owned(),
+        detail: ROW_DAMAGED.to_owned(),
     })
 }
 
@@ -124,6 +128,7 @@ pub(super) struct Base {
     transaction: ReadTransaction,
     /// Raised when a reader's checkpoint was replaced by another process.
     moved: Option<Arc<AtomicBool>>,
+    sums: Option<Arc<PageSums>>,
 }
 
 impl Base {
@@ -131,6 +136,7 @@ impl Base {
     pub(super) fn new(
         transaction: ReadTransaction,
         moved: Option<Arc<AtomicBool>>,
+        sums: Option<Arc<PageSums>>,
     ) -> Result<Self> {
         let mut base = Self {
             applied: Lsn::ZERO,
@@ -138,6 +144,7 @@ impl Base {
             tables: RwLock::default(),
             transaction,
             moved,
+            sums,
         };
         base.meta = base.guarded(|| read_meta(&base.transaction))?;
         base.applied = Lsn(base.number(META_APPLIED)?.map_or(0, u64::from_le_bytes));
@@ -189,7 +196,10 @@ impl Base {
     ) -> Result<T> {
         guarded(operation).map_err(|error| match &self.moved {
             Some(moved) if moved.load(Ordering::Acquire) => StorageError::CheckpointMoved,
-            _ => error,
+            _ => match &self.sums {
+                Some(sums) => sums.explain(error),
+                None => error,
+            },
         })
     }
 

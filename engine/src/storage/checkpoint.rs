@@ -227,6 +227,10 @@ impl Store {
             if error.breaks_file() {
                 self.is_broken.store(true, Ordering::Release);
             }
+            let error = match &self.file {
+                File::Writer(writer) => writer.explain(error),
+                File::Reader(_) => error,
+            };
             in_file(error, &self.path)
         })
     }

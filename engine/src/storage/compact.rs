@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use tailwater_proto::StorageId;
-use tailwater_wal::vfs::{OpenMode, Vfs};
+use tailwater_wal::vfs::Vfs;
 
 use super::base::{Base, BaseCursor};
 use super::checkpoint::STEP_BYTES;
@@ -20,6 +20,7 @@ use super::copy::{Copy, Limit};
 use super::error::{Result, StorageError};
 use super::file::{File, in_file, io};
 use super::generation::Root;
+use super::page_sums;
 use super::store::Store;
 
 /// Pages of the new file kept in memory meanwhile.
@@ -111,13 +112,9 @@ fn unfinished(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Removes what a compaction that was interrupted has left.
+/// Ends what a compaction that was interrupted has left.
 pub(super) fn remove_unfinished(vfs: &dyn Vfs, path: &Path) -> Result<()> {
-    let path = unfinished(path);
-    if vfs.exists(&path).map_err(io)? {
-        vfs.remove(&path).map_err(io)?;
-    }
-    Ok(())
+    page_sums::settle(vfs, &unfinished(path), path).map_err(io)
 }
 
 impl Store {
@@ -182,7 +179,7 @@ impl Store {
             drop(compaction);
             self.compactions.note_vain();
             // If it stays it is removed when the next one begins, or at the next opening.
-            let _ = vfs.remove(&unfinished(&self.path));
+            let _ = remove_unfinished(vfs, &self.path);
         }
     }
 
@@ -201,7 +198,7 @@ impl Store {
         let base = Arc::clone(&self.root().base);
         let storages = base.storages()?.into_iter().rev().collect();
         let copy = Copy::begin(vfs, &path, CACHE_BYTES).inspect_err(|_| {
-            let _ = vfs.remove(&path);
+            let _ = remove_unfinished(vfs, &self.path);
         })?;
         Ok(Compaction {
             copy: Some(copy),
@@ -241,7 +238,10 @@ impl Store {
             writer.close_replaced();
         }
         stepped.map_err(|error| {
-            let _ = vfs.remove(&path);
+            // Where a crash may bring the old file back its checksums must stay.
+            if !self.compactions.is_unsure() {
+                let _ = remove_unfinished(vfs, &self.path);
+            }
             in_file(error, &path)
         })
     }
@@ -251,14 +251,16 @@ impl Store {
         let File::Writer(writer) = &self.file else {
             return Err(StorageError::ReadOnly);
         };
-        let file = vfs.open(path, OpenMode::ReadWrite).map_err(io)?;
-        let replacement = writer.open_other(file)?;
+        let replacement = writer.open_other(vfs, path)?;
         // From here on it is only a matter of the name.
         vfs.rename(path, &self.path).map_err(io)?;
         let dir = self.path.parent().unwrap_or(Path::new(""));
         let named = vfs.sync_dir(dir);
         if named.is_err() {
             self.compactions.unsure.store(true, Ordering::Release);
+        } else {
+            // If they cannot be renamed now they are before they are needed under their name.
+            let _ = page_sums::rename(vfs, path, &self.path);
         }
         writer.replace(replacement);
         let base = Arc::new(self.file.base()?);

@@ -18,6 +18,7 @@ use super::checkpoint::{Transaction, write_meta};
 use super::error::{Result, StorageError};
 use super::file::{in_file, io as io_error};
 use super::pace::Pace;
+use super::page_sums::PageSums;
 use super::snapshot::Snapshot;
 
 /// What a copy holds.
@@ -120,7 +121,8 @@ impl Copy {
             rows: 0,
             bytes: 0,
         };
-        let backend = WriterBackend::new(file, None, Arc::default(), Pace::none());
+        let sums = PageSums::create(vfs, path).map_err(|error| in_file(io_error(error), path))?;
+        let backend = WriterBackend::new(file, None, Some(sums), Arc::default(), Pace::none());
         let opened = guarded(|| {
             Builder::new()
                 .set_cache_size(cache_bytes)

@@ -18,6 +18,7 @@ use super::checkpoint;
 use super::error::{Result, StorageError};
 use super::header::{self, HeaderCopies};
 use super::pace::Pace;
+use super::page_sums::PageSums;
 
 /// The open storage file.
 pub(super) enum File {
@@ -31,7 +32,8 @@ impl File {
         match self {
             Self::Writer(writer) => writer.with(|handle| {
                 let transaction = handle.with(|database| guarded(|| database.begin_read()))?;
-                Base::new(transaction, Some(Arc::clone(&handle.failed)))
+                let sums = Arc::clone(&handle.sums);
+                Base::new(transaction, Some(Arc::clone(&handle.failed)), Some(sums))
             }),
             Self::Reader(reader) => reader.base(),
         }
@@ -133,7 +135,7 @@ impl Attached {
 
     fn base(&self) -> Result<Base> {
         guarded(|| self.database.begin_read())
-            .and_then(|transaction| Base::new(transaction, Some(Arc::clone(&self.moved))))
+            .and_then(|transaction| Base::new(transaction, Some(Arc::clone(&self.moved)), None))
             .map_err(|error| Self::told(&self.moved, error))
     }
 
@@ -157,6 +159,7 @@ pub(super) struct Writer {
 /// The file that is written now.
 struct Current {
     file: Arc<dyn VfsFile>,
+    sums: Arc<PageSums>,
     /// `None` after it could not be opened again.
     handle: Option<Handle>,
     /// Handles of files that this one has replaced, as long as somebody reads through them.
@@ -169,6 +172,7 @@ pub(super) struct Handle {
     database: Option<Database>,
     /// A write or sync failed: redb refuses everything from then on.
     failed: Arc<AtomicBool>,
+    sums: Arc<PageSums>,
 }
 
 impl Writer {
@@ -181,13 +185,15 @@ impl Writer {
     ) -> Result<Self> {
         let copies = HeaderCopies::open(vfs, path).map_err(io)?;
         let file = vfs.open(path, OpenMode::ReadWrite).map_err(io)?;
-        let handle = Handle::open(&file, &copies, cache_bytes, &pace, repaired)?;
+        let sums = PageSums::open(vfs, path).map_err(io)?;
+        let handle = Handle::open(&file, &copies, &sums, cache_bytes, &pace, repaired)?;
         Ok(Self {
             copies,
             pace,
             cache_bytes,
             current: Mutex::new(Current {
                 file,
+                sums,
                 handle: Some(handle),
                 replaced: Vec::new(),
             }),
@@ -199,6 +205,11 @@ impl Writer {
             Some(handle) => work(handle),
             None => Err(StorageError::NeedsReopen),
         }
+    }
+
+    /// Says of damage that redb has met where it is.
+    pub(super) fn explain(&self, error: StorageError) -> StorageError {
+        self.current.lock().sums.explain(error)
     }
 
     /// How long the file is.
@@ -217,6 +228,7 @@ impl Writer {
         let opened = Handle::open(
             &current.file,
             &self.copies,
+            &current.sums,
             self.cache_bytes,
             &self.pace,
             &Arc::default(),
@@ -226,16 +238,25 @@ impl Writer {
     }
 
     /// Opens another file, to be written in the place of this one once [`replace`](Self::replace) is told so.
-    pub(super) fn open_other(&self, file: Arc<dyn VfsFile>) -> Result<Replacement> {
-        let repaired = Arc::default();
-        let handle = Handle::open(&file, &self.copies, self.cache_bytes, &self.pace, &repaired)?;
-        Ok(Replacement { file, handle })
+    pub(super) fn open_other(&self, vfs: &dyn Vfs, path: &Path) -> Result<Replacement> {
+        let file = vfs.open(path, OpenMode::ReadWrite).map_err(io)?;
+        let sums = PageSums::open(vfs, path).map_err(io)?;
+        let handle = Handle::open(
+            &file,
+            &self.copies,
+            &sums,
+            self.cache_bytes,
+            &self.pace,
+            &Arc::default(),
+        )?;
+        Ok(Replacement { file, sums, handle })
     }
 
     /// Writes and reads another file from now on; who reads this one goes on.
     pub(super) fn replace(&self, with: Replacement) {
         let mut current = self.current.lock();
         current.file = with.file;
+        current.sums = with.sums;
         if let Some(old) = current.handle.replace(with.handle) {
             current.replaced.push(old);
         }
@@ -255,6 +276,7 @@ impl Writer {
 /// A file about to take the place of another.
 pub(super) struct Replacement {
     file: Arc<dyn VfsFile>,
+    sums: Arc<PageSums>,
     handle: Handle,
 }
 
@@ -267,6 +289,7 @@ impl Handle {
     fn open(
         file: &Arc<dyn VfsFile>,
         copies: &Arc<HeaderCopies>,
+        sums: &Arc<PageSums>,
         cache_bytes: usize,
         pace: &Arc<Pace>,
         repaired: &Arc<AtomicBool>,
@@ -276,6 +299,7 @@ impl Handle {
         let backend = WriterBackend::new(
             Arc::clone(file),
             copies,
+            Some(Arc::clone(sums)),
             Arc::clone(&failed),
             Arc::clone(pace),
         );
@@ -283,10 +307,12 @@ impl Handle {
         builder.set_cache_size(cache_bytes);
         let repairing = Arc::clone(repaired);
         builder.set_repair_callback(move |_| repairing.store(true, Ordering::Relaxed));
-        let database = guarded(|| builder.create_with_backend(backend))?;
+        let database = guarded(|| builder.create_with_backend(backend))
+            .map_err(|error| sums.explain(error))?;
         Ok(Self {
             database: Some(database),
             failed,
+            sums: Arc::clone(sums),
         })
     }
 
@@ -323,8 +349,10 @@ pub(super) fn create(vfs: &dyn Vfs, path: &Path) -> Result<()> {
         vfs.remove(&copies).map_err(io)?;
     }
     let file = vfs.open(&new, OpenMode::CreateNew).map_err(io)?;
+    // They have their name already: there is no other file yet that they could be of.
+    let sums = PageSums::create(vfs, path).map_err(io)?;
     let database = guarded(|| {
-        let backend = WriterBackend::new(file, None, Arc::default(), Pace::none());
+        let backend = WriterBackend::new(file, None, Some(sums), Arc::default(), Pace::none());
         Builder::new().create_with_backend(backend)
     })?;
     checkpoint::format(&database)?;

@@ -28,7 +28,8 @@ pub(crate) fn verify_pages(
         .open(path, OpenMode::ReadWrite)
         .map_err(|error| in_file(io(error), path))?;
     let verified = guarded(|| {
-        let backend = WriterBackend::new(Arc::clone(&file), None, Arc::default(), Pace::none());
+        let file = Arc::clone(&file);
+        let backend = WriterBackend::new(file, None, None, Arc::default(), Pace::none());
         let mut database = Builder::new()
             .set_cache_size(cache_bytes)
             .create_with_backend(backend)?;

@@ -1,4 +1,4 @@
-//! `torture [--seconds N] [--seed S] [--exhaustive] [--seeds N] [--kills N]`, `torture --replay S [--first-damage]`,
+//! `torture [--seconds N] [--seed S] [--exhaustive] [--seeds N] [--kills N] [--only MODE]`, `torture --replay S`,
 //! `torture --list-mutants`, `torture --mutant NAME`
 //!
 //! Plays workloads on a disk that fails, crashes at every point and kills processes, and compares what is left with a
@@ -11,9 +11,9 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
-use tailwater_fuzz::torture::campaign::{Wanted, run};
+use tailwater_fuzz::torture::campaign::{Mode, Wanted, run};
 use tailwater_fuzz::torture::mutant::{self, MUTANTS};
-use tailwater_fuzz::torture::{Tally, damage, kill, panics, random};
+use tailwater_fuzz::torture::{Tally, astray, damage, kill, panics, random, slow_reader};
 
 /// What 60 seconds must do at least.
 const CRASH_POINTS_MIN: u64 = 3_000;
@@ -77,12 +77,13 @@ fn main() -> ExitCode {
     let (tally, violation) = run(wanted, &show);
     println!("operations: {}", tally.operations_text());
     println!(
-        "{} distinct workloads, {} crash points, {} of them in recovery, {} damaged disks, {} faults, {} feeds folded, \
+        "{} distinct workloads, {} crash points, {} of them in recovery, {} damaged disks, {} with bytes astray, {} faults, {} feeds folded, \
          {} commits acknowledged by processes that were killed",
         tally.workloads.len(),
         tally.crash_points,
         tally.second_crashes,
         tally.damaged,
+        tally.astray,
         tally.faults,
         tally.feeds,
         tally.acknowledged
@@ -98,7 +99,8 @@ fn main() -> ExitCode {
         tally.view_comparisons,
         u8::from(violation.is_some())
     );
-    let is_little = wanted.time >= Duration::from_secs(60)
+    let is_little = wanted.only.is_none()
+        && wanted.time >= Duration::from_secs(60)
         && (tally.crash_points < CRASH_POINTS_MIN
             || tally.kills < KILLS_MIN
             || tally.view_comparisons < VIEW_COMPARISONS_MIN);
@@ -115,7 +117,10 @@ fn main() -> ExitCode {
 
 fn replay(seed: u64) -> ExitCode {
     let mut tally = Tally::default();
-    let played = random::run(seed, &mut tally).and_then(|()| damage::run(seed, &mut tally));
+    let played = random::run(seed, &mut tally)
+        .and_then(|()| damage::run(seed, &mut tally))
+        .and_then(|()| astray::run(seed, &mut tally))
+        .and_then(|()| slow_reader::run(seed, &mut tally));
     match played {
         Ok(()) => {
             println!(
@@ -140,6 +145,7 @@ fn arguments() -> Result<Arguments, String> {
             exhaustive: false,
             seeds_min: 0,
             kills_min: 0,
+            only: None,
         },
         replay: None,
         mutant: None,
@@ -156,6 +162,7 @@ fn arguments() -> Result<Arguments, String> {
             "--exhaustive" => arguments.wanted.exhaustive = true,
             "--seeds" => arguments.wanted.seeds_min = number(&argument, given.next())?,
             "--kills" => arguments.wanted.kills_min = number(&argument, given.next())?,
+            "--only" => arguments.wanted.only = Some(mode(given.next())?),
             "--replay" => arguments.replay = Some(number(&argument, given.next())?),
             "--mutant" => arguments.mutant = Some(given.next().ok_or("--mutant wants a name")?),
             "--child" => arguments.child = Some(given.next().ok_or("--child wants a folder")?),
@@ -168,6 +175,18 @@ fn arguments() -> Result<Arguments, String> {
         }
     }
     Ok(arguments)
+}
+
+fn mode(name: Option<String>) -> Result<Mode, String> {
+    let found = Mode::ALL
+        .into_iter()
+        .find(|mode| Some(mode.name()) == name.as_deref());
+    found.ok_or_else(|| {
+        format!(
+            "--only wants one of {}",
+            Mode::ALL.map(Mode::name).join(", ")
+        )
+    })
 }
 
 fn number<T: FromStr>(option: &str, text: Option<String>) -> Result<T, String> {

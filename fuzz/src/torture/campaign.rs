@@ -9,10 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::kill::Kills;
-use super::{Tally, damage, exhaustive, faulty, random, slow_reader};
+use super::{Tally, astray, damage, exhaustive, faulty, random, slow_reader};
 
-/// Of so many steps of a worker, one is for each of these.
-const ROUND: u64 = 8;
 /// Runs with a fault that are played at once.
 const FAULTS_AT_ONCE: usize = 24;
 /// How often progress is shown.
@@ -31,7 +29,64 @@ pub struct Wanted {
     pub seeds_min: u64,
     /// Processes that are killed, however long that takes.
     pub kills_min: u64,
+    /// The only mode on the simulated disk that is played.
+    pub only: Option<Mode>,
 }
+
+/// A way to spoil a simulated disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Random workloads, crashed.
+    Random,
+    /// Small workloads, crashed at every step.
+    Exhaustive,
+    /// The n-th call fails.
+    Faults,
+    /// Bytes rot at rest.
+    Damage,
+    /// Bytes go wrong on their way.
+    Astray,
+    /// A follower reads from segments that go.
+    SlowReader,
+}
+
+impl Mode {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Random,
+        Self::Exhaustive,
+        Self::Faults,
+        Self::Damage,
+        Self::Astray,
+        Self::SlowReader,
+    ];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Random => "random",
+            Self::Exhaustive => "exhaustive",
+            Self::Faults => "faults",
+            Self::Damage => "damage",
+            Self::Astray => "astray",
+            Self::SlowReader => "slow-reader",
+        }
+    }
+}
+
+/// What a worker plays in turn.
+const ROUND: [Mode; 9] = [
+    Mode::Random,
+    Mode::Faults,
+    Mode::Damage,
+    Mode::Exhaustive,
+    Mode::Astray,
+    Mode::Random,
+    Mode::Faults,
+    Mode::SlowReader,
+    Mode::Exhaustive,
+];
 
 /// A run's progress, shown as it goes.
 pub type OnProgress<'a> = &'a (dyn Fn(Duration, &Tally) + Sync);
@@ -122,8 +177,10 @@ impl Torture<'_> {
         let mut tally = Tally::default();
         let mut seed = self.wanted.seed;
         let mut kills = Kills::new(seed)?;
+        let wants_kills = self.wanted.only.is_none();
         while !self.is_over()
-            && (self.has_time() || self.kills.load(Ordering::SeqCst) < self.wanted.kills_min)
+            && (wants_kills && self.has_time()
+                || self.kills.load(Ordering::SeqCst) < self.wanted.kills_min)
         {
             if self.kills.fetch_add(1, Ordering::SeqCst) % 40 == 39 {
                 // Another database, so that young ones are killed, too.
@@ -139,16 +196,20 @@ impl Torture<'_> {
 
     fn simulate(&self) -> Result<(), String> {
         let mut tally = Tally::default();
-        let mut turn = 0;
-        while !self.is_over() && !self.is_done() {
-            turn += 1;
-            let played = match turn % ROUND {
-                0 | 4 => self.workload(&mut tally),
-                2 | 6 => self.fault(&mut tally),
-                3 => damage::run(self.seed(), &mut tally),
-                7 => slow_reader::run(self.seed(), &mut tally),
-                _ if self.wanted.exhaustive && self.seeds_are_enough() => self.workload(&mut tally),
-                _ => random::run(self.seed(), &mut tally),
+        for mode in ROUND.iter().cycle() {
+            if self.is_over() || self.is_done() {
+                break;
+            }
+            let played = match self.wanted.only.unwrap_or(*mode) {
+                Mode::Exhaustive => self.workload(&mut tally),
+                Mode::Faults => self.fault(&mut tally),
+                Mode::Damage => damage::run(self.seed(), &mut tally),
+                Mode::Astray => astray::run(self.seed(), &mut tally),
+                Mode::SlowReader => slow_reader::run(self.seed(), &mut tally),
+                Mode::Random if self.wanted.exhaustive && self.seeds_are_enough() => {
+                    self.workload(&mut tally)
+                }
+                Mode::Random => random::run(self.seed(), &mut tally),
             };
             self.add(&mut tally);
             played?;

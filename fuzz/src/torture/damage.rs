@@ -1,19 +1,19 @@
 //! Damage at rest: a byte of a closed or crashed database is changed, and nobody may notice too late.
 //!
 //! In the log, what was confirmed is complete or the database does not open. In the storage file a row is right or
-//! refused; if one does not show, a deep check says why. Nothing panics. Next door: `simulation`, where bytes go wrong on their way.
+//! refused, and none is missing. Nothing panics. Next door: `astray`, where bytes go wrong on their way.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use tailwater::spawn::Stepped;
-use tailwater::{CheckOptions, ErrorKind};
 use tailwater_wal::vfs::{MemoryVfs, OpenMode, Vfs};
 
+use super::honest::{refusal, shows};
 use super::model::State;
 use super::operation::{Operation, View};
 use super::panics;
-use super::recovered::{PATH, builder, open};
+use super::recovered::{PATH, open};
 use super::tally::Tally;
 use crate::rng::Rng;
 
@@ -83,6 +83,10 @@ fn damage(disk: &MemoryVfs, rng: &mut Rng) -> std::io::Result<String> {
         files.extend(names.into_iter().map(|name| format!("{dir}/{name}")));
     }
     files.retain(|name| !name.ends_with("LOCK"));
+    files.retain(|name| {
+        disk.open(Path::new(name), OpenMode::Read)
+            .is_ok_and(|file| file.len().is_ok_and(|len| len > 0))
+    });
     let name = &files[rng.below(files.len())];
     let file = disk.open(Path::new(name), OpenMode::ReadWrite)?;
     let len = usize::try_from(file.len()?).unwrap_or(usize::MAX);
@@ -103,7 +107,6 @@ fn damage(disk: &MemoryVfs, rng: &mut Rng) -> std::io::Result<String> {
 }
 
 fn look(disk: &MemoryVfs, seed: u64, state: &State, lsn: u64) -> Result<(), String> {
-    let untouched = disk.image();
     let db = match open(Arc::new(disk.clone()), seed, &Stepped::default()) {
         Ok(db) => db,
         Err(error) => return refusal(&error),
@@ -119,52 +122,5 @@ fn look(disk: &MemoryVfs, seed: u64, state: &State, lsn: u64) -> Result<(), Stri
             )),
         };
     }
-    let mut missing = false;
-    for (number, table) in &state.tables {
-        let sql = format!("SELECT id, grp, n, body FROM t{number}");
-        let rows = match db.query(&sql, ()).and_then(tailwater::Rows::collect_rows) {
-            Ok(rows) => rows,
-            // The catalog's row of it may be among those that are missing.
-            Err(error) if error.sqlstate() == "42P01" => {
-                missing = true;
-                continue;
-            }
-            Err(error) => return refusal(&error),
-        };
-        for row in &rows {
-            let id: i64 = row.get(0).map_err(|error| error.to_string())?;
-            let known = table.rows.get(&id).is_some_and(|known| {
-                row.get::<i64>(1).ok() == Some(known.group)
-                    && row.get::<i64>(2).ok() == Some(known.n)
-                    && row.get::<String>(3).ok().as_ref() == Some(&known.body)
-            });
-            if !known {
-                let values = row.values();
-                return Err(format!(
-                    "t{number} shows a row that was never there: {values:?}"
-                ));
-            }
-        }
-        missing |= rows.len() != table.rows.len();
-    }
-    if !missing {
-        return Ok(());
-    }
-    // A page of the tree itself: redb does not check those as it reads, but a check of the database does.
-    let options = CheckOptions::default().deep();
-    let checked = builder(seed).vfs(Arc::new(untouched)).check(PATH, &options);
-    match checked {
-        Ok(report) if report.is_clean() => {
-            Err("rows are missing, and a deep check finds nothing".to_owned())
-        }
-        Ok(_) => Ok(()),
-        Err(error) => refusal(&error),
-    }
-}
-
-fn refusal(error: &tailwater::Error) -> Result<(), String> {
-    match error.kind() {
-        ErrorKind::Corrupted | ErrorKind::Io | ErrorKind::Unavailable => Ok(()),
-        _ => Err(format!("{error} ({})", error.sqlstate())),
-    }
+    shows(&db, state)
 }

@@ -83,6 +83,18 @@ pub const MUTANTS: &[Mutant] = &[
         doc: "the storage file's header is written over without a copy",
     },
     Mutant {
+        name: "page_sums_after_header",
+        doc: "checksums of pages are not durable before the header that reaches the pages",
+    },
+    Mutant {
+        name: "skip_page_sums_sync",
+        doc: "checksums of pages are never synced",
+    },
+    Mutant {
+        name: "believe_any_page",
+        doc: "pages of the storage file are taken as they are",
+    },
+    Mutant {
         name: "drop_pending_generation",
         doc: "a generation that waits to be durable is forgotten by a checkpoint",
     },

@@ -57,6 +57,7 @@ pub fn builder(seed: u64) -> Builder {
     settings.wal.sync = SyncMode::Commit;
     settings.wal.group_bytes_max = 8 << 10;
     settings.wal.spare_segments = rng.below(2);
+    settings.wal.read_window_bytes = [4 << 10, 64 << 10][rng.below(2)];
     if retains_little(seed) {
         settings.wal.retain_bytes_max = 16 << 10;
         settings.wal.retain_age = Duration::ZERO;
@@ -194,11 +195,15 @@ pub fn assert_state(db: &Database, state: &State, tally: &mut Tally) -> Result<(
     Ok(())
 }
 
-fn rows_of(db: &Database, sql: &str) -> tailwater::Result<Vec<tailwater::ResultRow>> {
+pub(super) fn rows_of(db: &Database, sql: &str) -> tailwater::Result<Vec<tailwater::ResultRow>> {
     db.query(sql, ()).and_then(tailwater::Rows::collect_rows)
 }
 
-fn assert_rows(number: u8, table: &Table, rows: &[tailwater::ResultRow]) -> Result<(), String> {
+pub(super) fn assert_rows(
+    number: u8,
+    table: &Table,
+    rows: &[tailwater::ResultRow],
+) -> Result<(), String> {
     let shown = rows.iter().map(|row| {
         let text = |error: tailwater::Error| error.to_string();
         let id: i64 = row.get(0).map_err(text)?;
@@ -249,20 +254,60 @@ fn assert_index(db: &Database, number: u8, table: &Table) -> Result<(), String> 
 
 /// A view holds what the model says, computed without the database.
 fn assert_view(db: &Database, view: View, state: &State) -> Result<(), String> {
-    let View::Groups(table) = view else {
-        return Ok(());
+    let rows = view_rows(db, view).map_err(|error| format!("{}: {error}", view.name()))?;
+    assert_view_rows(&rows, view, state)
+}
+
+/// The rows of a view.
+pub(super) fn view_rows(db: &Database, view: View) -> tailwater::Result<Vec<tailwater::ResultRow>> {
+    let name = view.name();
+    rows_of(
+        db,
+        &match view {
+            View::Groups(_) => {
+                format!("SELECT grp, rows, CAST(total AS BIGINT) AS total FROM {name}")
+            }
+            View::Big(_) => format!("SELECT id, n FROM {name}"),
+            View::Joined => format!("SELECT a, b, n FROM {name}"),
+        },
+    )
+}
+
+/// Compares the rows of a view with what the model says.
+pub(super) fn assert_view_rows(
+    rows: &[tailwater::ResultRow],
+    view: View,
+    state: &State,
+) -> Result<(), String> {
+    let rows_of_table = |number: u8| {
+        let table = state.tables.get(&number).into_iter();
+        table.flat_map(|table| table.rows.iter())
     };
-    let sql = format!(
-        "SELECT grp, rows, CAST(total AS BIGINT) AS total FROM {}",
-        view.name()
-    );
-    let rows = rows_of(db, &sql).map_err(|error| format!("{sql}: {error}"))?;
-    let shown = rows
+    let mut wanted: Vec<Vec<i64>> = match view {
+        View::Groups(table) => state
+            .groups(table)
+            .into_iter()
+            .map(|(group, (rows, total))| vec![group, rows, total])
+            .collect(),
+        View::Big(table) => rows_of_table(table)
+            .filter(|(_, row)| row.n > 50)
+            .map(|(id, row)| vec![*id, row.n])
+            .collect(),
+        View::Joined => rows_of_table(0)
+            .flat_map(|(a, left)| {
+                let matching = rows_of_table(1).filter(|(_, right)| right.group == left.group);
+                matching.map(|(b, right)| vec![*a, *b, left.n + right.n])
+            })
+            .collect(),
+    };
+    let columns = if matches!(view, View::Big(_)) { 2 } else { 3 };
+    let mut shown: Vec<Vec<i64>> = rows
         .iter()
-        .filter_map(|row| Some((row.get(0).ok()?, (row.get(1).ok()?, row.get(2).ok()?))));
-    let shown: BTreeMap<i64, (i64, i64)> = shown.collect();
-    let wanted = state.groups(table);
-    match shown == wanted && rows.len() == wanted.len() {
+        .map(|row| (0..columns).filter_map(|at| row.get(at).ok()).collect())
+        .collect();
+    shown.sort_unstable();
+    wanted.sort_unstable();
+    match shown == wanted {
         true => Ok(()),
         false => Err(format!(
             "{} holds {shown:?} instead of {wanted:?}",

@@ -27,6 +27,8 @@ pub struct Tally {
     pub faults: u64,
     /// Damaged disks opened.
     pub damaged: u64,
+    /// Runs in which a write or a read went astray.
+    pub astray: u64,
     /// Operations played, by kind.
     pub operations: [u64; KINDS.len()],
 }
@@ -51,6 +53,7 @@ impl Tally {
         self.feeds += other.feeds;
         self.faults += other.faults;
         self.damaged += other.damaged;
+        self.astray += other.astray;
         for (count, more) in self.operations.iter_mut().zip(other.operations) {
             *count += more;
         }

@@ -18,8 +18,6 @@ use super::writer::{Intent, Log};
 use crate::error::{Error, Result};
 use crate::settings::SyncMode;
 
-const WINDOW_BYTES: usize = 64 << 10;
-
 /// A place in the log that moves forward.
 #[derive(Debug)]
 pub struct Reader {
@@ -302,7 +300,8 @@ impl Reader {
         let window_end = self.window_at + self.window.len() as u64;
         if offset < self.window_at || offset + len as u64 > window_end {
             let left = usize::try_from(end - offset).unwrap_or(usize::MAX);
-            self.window.resize(len.max(WINDOW_BYTES).min(left), 0);
+            let wanted = len.max(self.log.settings.read_window_bytes);
+            self.window.resize(wanted.min(left), 0);
             self.window_at = offset;
             let read =
                 segment.read_exact_at(&mut self.window, offset, self.log.settings.sealed_reads);

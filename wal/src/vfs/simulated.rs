@@ -30,7 +30,7 @@ pub enum Fault {
     Short,
     /// A write, a length or a new file: there is no room (ENOSPC). Else as `Error`.
     NoSpace,
-    /// A write: it succeeds, but lands 4 KiB further on. Else nothing.
+    /// The next write, at this step or later: it succeeds, but lands 4 KiB further on.
     Misdirected,
     /// The next sync of a file, at this step or later, fails in this way.
     Sync(SyncFailure),
@@ -243,7 +243,11 @@ impl SimulatedVfs {
 impl State {
     /// The fault that is due at a step.
     fn fault_of(&mut self, number: u64, kind: StepKind) -> Option<Fault> {
-        let waits = |fault: &Fault| matches!(fault, Fault::Sync(_)) && kind != StepKind::Sync;
+        let waits = |fault: &Fault| match fault {
+            Fault::Sync(_) => kind != StepKind::Sync,
+            Fault::Misdirected => !matches!(kind, StepKind::Write { .. }),
+            _ => false,
+        };
         let due = self
             .faults
             .range(..=number)
