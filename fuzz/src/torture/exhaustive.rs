@@ -108,13 +108,21 @@ pub fn plan(workload: &[Operation], number: usize) -> Plan {
         read_faults: Vec::new(),
         depth: Depth {
             points: 1,
-            ways: if workload.len() < 3 { 3 } else { 1 },
+            ways: match workload.len() {
+                1 => 3,
+                2 => 2,
+                _ => 1,
+            },
             second: match workload.len() {
                 1 => 1,
-                2 => 8,
-                _ => 60,
+                2 => 40,
+                _ => 120,
             },
-            restart: if workload.len() < 3 { 2 } else { 8 },
+            restart: match workload.len() {
+                1 => 2,
+                2 => 6,
+                _ => 16,
+            },
         },
     }
 }
