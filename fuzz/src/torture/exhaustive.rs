@@ -114,14 +114,14 @@ pub fn plan(workload: &[Operation], number: usize) -> Plan {
                 _ => 1,
             },
             second: match workload.len() {
-                1 => 1,
-                2 => 40,
-                _ => 120,
+                1 => 16,
+                2 => 80,
+                _ => 300,
             },
             restart: match workload.len() {
-                1 => 2,
-                2 => 6,
-                _ => 16,
+                1 => 6,
+                2 => 12,
+                _ => 24,
             },
         },
     }
