@@ -63,6 +63,10 @@ pub const MUTANTS: &[Mutant] = &[
         doc: "damage to confirmed records is cut off like a torn tail",
     },
     Mutant {
+        name: "recycle_what_is_read",
+        doc: "a segment's file is used again while a reader stands in it",
+    },
+    Mutant {
         name: "release_what_is_not_applied",
         doc: "segments go before a checkpoint has their records",
     },

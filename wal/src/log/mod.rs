@@ -19,9 +19,9 @@ mod reserve;
 mod retention;
 mod scan;
 mod segment;
+mod settle;
 pub(crate) mod slots;
 pub(crate) mod survey;
-mod suspect;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wal;

@@ -16,7 +16,6 @@ use tailwater_proto::Lsn;
 use super::format::{self, BLOCK_BYTES, Epoch, FRAMES_AT, SegmentHeader};
 use super::reserve::{Reserve, is_full};
 use super::segment::Segment;
-use super::suspect;
 use crate::error::{Error, Result};
 use crate::mutant;
 use crate::settings::{Settings, SyncMode};
@@ -435,7 +434,9 @@ impl Pool {
     fn give_back(&self, state: &mut State, segment: Arc<Segment>) -> Result<()> {
         let path = segment.path.clone();
         let is_read = Arc::strong_count(&segment) > 1;
-        if is_read && is_weakened("recycle a segment that is read") {
+        if is_read
+            && (is_weakened("recycle a segment that is read") || mutant::is("recycle_what_is_read"))
+        {
             return self.reuse(state, &path, state.bytes);
         }
         // With the last reference goes the map of the file, if there was one.
@@ -476,11 +477,6 @@ impl Pool {
             .remove(path)
             .map_err(|e| Error::io("remove", path, e))?;
         self.sync_dir()
-    }
-
-    /// Leaves a mark that a sync has failed.
-    pub(crate) fn mark_suspect(&self) {
-        suspect::mark(self.vfs.as_ref(), &self.dir);
     }
 
     pub(crate) fn sync_dir(&self) -> Result<()> {

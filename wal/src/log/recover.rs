@@ -1,10 +1,9 @@
 //! Finds the end of the log after a crash and delivers what the storage has not applied.
 //!
 //! Damage in what was confirmed (by a later frame, a later segment or the storage) is an error that names file
-//! and byte; an unconfirmed tail is cut and reported. Nothing is written before the whole log has been read.
-//! Then the tail is synced and a fresh segment opened, so nothing depends on pages of doubtful state; in a new epoch, if
-//! anything may be gone that was shown to somebody.
-//! Next door: `scan`.
+//! and byte; an unconfirmed tail is cut and reported. Nothing is changed before the whole log has been read; only what is
+//! read is made durable first. Then a fresh segment is opened, in a new epoch if anything may be gone that was shown to
+//! somebody. Next door: `settle`, `scan`.
 
 use std::collections::VecDeque;
 use std::error::Error as StdError;
@@ -22,8 +21,8 @@ use super::output::Output;
 use super::pool::{Pool, now_unix_ms};
 use super::scan::{End, Remains, Scanner, Step};
 use super::segment::Segment;
+use super::settle;
 use super::slots::Slots;
-use super::suspect;
 use super::writer::{DurableHook, Log};
 use crate::error::{Error, Result};
 use crate::mutant;
@@ -122,9 +121,6 @@ pub(crate) fn recover(
     on_durable: DurableHook,
 ) -> Result<(Log, RecoveryReport)> {
     let names = vfs.list(dir).map_err(|e| Error::io("list", dir, e))?;
-    if !mutant::is("believe_failed_sync") {
-        suspect::settle(vfs.as_ref(), dir, &names)?;
-    }
     let slots = Slots::load(Arc::clone(&vfs), dir)?;
     let segments = open_segments(vfs.as_ref(), dir, &names, database_id)?;
     let next_segment_no = segments
@@ -141,7 +137,7 @@ pub(crate) fn recover(
     let was_lazy = segments.last().is_some_and(|segment| segment.header.lazy);
 
     if !mutant::is("trust_unsynced_tail") {
-        sync_tail(vfs.as_ref(), dir, &segments)?;
+        settle::tail(&segments)?;
     }
     let mut walk = Walk::new(applied, &settings, replay);
     for number in 0..segments.len() {
@@ -206,25 +202,6 @@ pub(crate) fn recover(
         on_durable,
     );
     Ok((log, report))
-}
-
-/// Makes durable what may be only in a cache, since a process has ended and the machine has not: before anybody is told
-/// of it, and so before a checkpoint or the next segment's header can say that it is. What is older than the newest segment
-/// with frames was synced before that was begun.
-fn sync_tail(vfs: &dyn Vfs, dir: &Path, segments: &[Segment]) -> Result<()> {
-    for segment in segments.iter().rev() {
-        if let Err(e) = segment.file.sync_data() {
-            suspect::mark(vfs, dir);
-            return Err(segment.failed("sync", e));
-        }
-        let scanner = Scanner::new(Arc::clone(&segment.file), segment.seed);
-        let mut scanner = scanner.map_err(|e| segment.failed("read", e))?;
-        let step = scanner.step().map_err(|e| segment.failed("read", e))?;
-        if matches!(step, Step::Frame { .. }) {
-            break;
-        }
-    }
-    Ok(())
 }
 
 fn first_epoch() -> Vec<Epoch> {

@@ -522,7 +522,6 @@ impl Log {
 
     /// After a failed write or sync: nothing more is taken, and everyone who waits is told.
     pub(crate) fn poison(&self, failure: Arc<Failure>) {
-        self.pool.mark_suspect();
         let mut queue = self.queue.lock();
         let failure = Arc::clone(queue.failure.get_or_insert(failure));
         queue.leading = false;
