@@ -25,7 +25,7 @@ pub struct Wanted {
     pub seed: u64,
     /// Whether all workloads of the exhaustive mode are played, however long that takes.
     pub exhaustive: bool,
-    /// Random seeds that are played, however long that takes.
+    /// Seeds whose random workloads are played, however long that takes.
     pub seeds_min: u64,
     /// Processes that are killed, however long that takes.
     pub kills_min: u64,
@@ -97,7 +97,8 @@ struct Torture<'w> {
     workloads: Vec<Vec<super::operation::Operation>>,
     next_workload: AtomicUsize,
     next_fault: AtomicUsize,
-    next_seed: AtomicU64,
+    /// Seeds played, by mode.
+    seeds: [AtomicU64; Mode::ALL.len()],
     kills: AtomicU64,
     found: Mutex<Option<String>>,
     over: AtomicBool,
@@ -112,7 +113,7 @@ pub fn run(wanted: &Wanted, show: OnProgress<'_>) -> (Tally, Option<String>) {
         workloads: exhaustive::workloads(),
         next_workload: AtomicUsize::new(0),
         next_fault: AtomicUsize::new(0),
-        next_seed: AtomicU64::new(0),
+        seeds: Default::default(),
         kills: AtomicU64::new(0),
         found: Mutex::default(),
         over: AtomicBool::new(false),
@@ -165,12 +166,38 @@ impl Torture<'_> {
         self.over.load(Ordering::SeqCst)
     }
 
-    fn is_done(&self) -> bool {
-        let workloads = self.next_workload.load(Ordering::SeqCst) >= self.workloads.len();
-        let faults = self.next_fault.load(Ordering::SeqCst) >= faulty::count();
-        let exhausted = !self.wanted.exhaustive || (workloads && faults);
-        let seeds = self.next_seed.load(Ordering::SeqCst) >= self.wanted.seeds_min;
-        !self.has_time() && exhausted && seeds
+    /// What a worker plays next; `None`: nothing any more.
+    fn next_mode(&self, round: &mut impl Iterator<Item = &'static Mode>) -> Option<Mode> {
+        if self.is_over() {
+            return None;
+        }
+        let may_play = |mode: Mode| self.has_time() || self.owes(mode);
+        match self.wanted.only {
+            Some(only) => Some(only).filter(|only| may_play(*only)),
+            None => round
+                .take(ROUND.len())
+                .copied()
+                .find(|mode| may_play(*mode)),
+        }
+    }
+
+    /// Whether more of a mode was asked for than has been played, however long it takes.
+    fn owes(&self, mode: Mode) -> bool {
+        match mode {
+            Mode::Random => self.played(mode).load(Ordering::SeqCst) < self.wanted.seeds_min,
+            Mode::Exhaustive => {
+                let next = self.next_workload.load(Ordering::SeqCst);
+                self.wanted.exhaustive && next < self.workloads.len()
+            }
+            Mode::Faults => {
+                self.wanted.exhaustive && self.next_fault.load(Ordering::SeqCst) < faulty::count()
+            }
+            Mode::Damage | Mode::Astray | Mode::SlowReader => false,
+        }
+    }
+
+    fn played(&self, mode: Mode) -> &AtomicU64 {
+        &self.seeds[mode as usize]
     }
 
     fn kill(&self) -> Result<(), String> {
@@ -196,20 +223,15 @@ impl Torture<'_> {
 
     fn simulate(&self) -> Result<(), String> {
         let mut tally = Tally::default();
-        for mode in ROUND.iter().cycle() {
-            if self.is_over() || self.is_done() {
-                break;
-            }
-            let played = match self.wanted.only.unwrap_or(*mode) {
+        let mut round = ROUND.iter().cycle();
+        while let Some(mode) = self.next_mode(&mut round) {
+            let played = match mode {
                 Mode::Exhaustive => self.workload(&mut tally),
                 Mode::Faults => self.fault(&mut tally),
-                Mode::Damage => damage::run(self.seed(), &mut tally),
-                Mode::Astray => astray::run(self.seed(), &mut tally),
-                Mode::SlowReader => slow_reader::run(self.seed(), &mut tally),
-                Mode::Random if self.wanted.exhaustive && self.seeds_are_enough() => {
-                    self.workload(&mut tally)
-                }
-                Mode::Random => random::run(self.seed(), &mut tally),
+                Mode::Damage => damage::run(self.seed(mode), &mut tally),
+                Mode::Astray => astray::run(self.seed(mode), &mut tally),
+                Mode::SlowReader => slow_reader::run(self.seed(mode), &mut tally),
+                Mode::Random => random::run(self.seed(mode), &mut tally),
             };
             self.add(&mut tally);
             played?;
@@ -217,14 +239,10 @@ impl Torture<'_> {
         Ok(())
     }
 
-    fn seed(&self) -> u64 {
-        self.wanted
-            .seed
-            .wrapping_add(self.next_seed.fetch_add(1, Ordering::SeqCst))
-    }
-
-    fn seeds_are_enough(&self) -> bool {
-        self.next_seed.load(Ordering::SeqCst) >= self.wanted.seeds_min && !self.has_time()
+    /// The next seed of a mode.
+    fn seed(&self, mode: Mode) -> u64 {
+        let number = self.played(mode).fetch_add(1, Ordering::SeqCst);
+        self.wanted.seed.wrapping_add(number)
     }
 
     /// The next workload of the exhaustive mode, or a seed when there is none left.
@@ -232,7 +250,7 @@ impl Torture<'_> {
         let number = self.next_workload.fetch_add(1, Ordering::SeqCst);
         match self.workloads.get(number) {
             Some(workload) => exhaustive::run(workload, number, tally),
-            None => random::run(self.seed(), tally),
+            None => random::run(self.seed(Mode::Random), tally),
         }
     }
 
@@ -246,7 +264,7 @@ impl Torture<'_> {
         }
         match first < faulty::count() {
             true => Ok(()),
-            false => random::run(self.seed(), tally),
+            false => random::run(self.seed(Mode::Random), tally),
         }
     }
 

@@ -123,6 +123,7 @@ pub fn plan(workload: &[Operation], number: usize) -> Plan {
                 2 => 12,
                 _ => 24,
             },
+            recovery_steps_max: usize::MAX,
         },
     }
 }

@@ -108,6 +108,7 @@ pub fn plan(number: usize) -> Plan {
             ways: 0,
             second: 0,
             restart: 0,
+            recovery_steps_max: usize::MAX,
         },
     }
 }

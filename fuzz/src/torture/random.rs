@@ -8,12 +8,17 @@ use tailwater_wal::vfs::{Fault, ReadFault, SyncFailure};
 
 use super::operation::{Operation, View};
 use super::panics;
-use super::simulation::{Depth, Plan, play};
+use super::simulation::{Depth, Plan, Played, play};
 use super::tally::Tally;
 use crate::rng::Rng;
 
 /// Operations of a workload, at most.
 const OPERATIONS_MAX: usize = 60;
+/// Steps of a workload that are crashed after, about: a workload may take ten times the steps of another, and is not ten
+/// times as telling.
+const POINTS: u64 = 16;
+/// Steps of a recovery that are crashed after, at most.
+const RECOVERY_STEPS_MAX: usize = 12;
 /// How long shrinking may take.
 const SHRINKING_MAX: Duration = Duration::from_secs(8);
 
@@ -47,10 +52,11 @@ pub fn plan(seed: u64) -> Plan {
         faults,
         read_faults,
         depth: Depth {
-            points: 1 + count / 3,
+            points: 1,
             ways: 1,
             second: 24,
             restart: 6,
+            recovery_steps_max: RECOVERY_STEPS_MAX,
         },
     }
 }
@@ -69,11 +75,17 @@ fn fault(rng: &mut Rng) -> Fault {
 /// # Errors
 /// What does not hold, with the seed and the workload, shrunk.
 pub fn run(seed: u64, tally: &mut Tally) -> Result<(), String> {
-    let plan = plan(seed);
+    let mut plan = plan(seed);
     tally.seeds += 1;
     tally.workloads.insert(plan.identity());
     tally.faults += (plan.faults.len() + plan.read_faults.len()) as u64;
-    match guarded(&plan, tally) {
+    // Once without a crash, to know how many steps there are.
+    plan.depth.points = usize::MAX;
+    let played = guarded(&plan, &mut Tally::default()).and_then(|played| {
+        plan.depth.points = usize::try_from(played.steps / POINTS).unwrap_or(usize::MAX);
+        guarded(&plan, tally)
+    });
+    match played {
         Ok(_) => Ok(()),
         Err(what) => Err(report(&shrunk(plan, &what))),
     }
@@ -83,7 +95,7 @@ pub fn run(seed: u64, tally: &mut Tally) -> Result<(), String> {
 ///
 /// # Errors
 /// What does not hold.
-pub fn guarded(plan: &Plan, tally: &mut Tally) -> Result<u64, String> {
+pub fn guarded(plan: &Plan, tally: &mut Tally) -> Result<Played, String> {
     panics::caught(|| play(plan, tally))
 }
 
@@ -97,6 +109,7 @@ fn shrunk(plan: Plan, what: &str) -> (Plan, String) {
             ways: 2,
             second: 0,
             restart: 2,
+            recovery_steps_max: usize::MAX,
         },
         ..best.0.clone()
     };

@@ -37,6 +37,17 @@ pub struct Depth {
     /// After one of so many steps only the process ends: another one goes on with what is in the machine's caches, and
     /// the power goes at every step of that; 0: none.
     pub restart: usize,
+    /// Of a recovery that is crashed at its steps, no more steps than these.
+    pub recovery_steps_max: usize,
+}
+
+/// A run that has ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Played {
+    /// Steps of its disk.
+    pub steps: u64,
+    /// A hash of them, to tell whether two runs are the same.
+    pub trace: u64,
 }
 
 /// A whole run.
@@ -112,7 +123,7 @@ struct Run<'p> {
 ///
 /// # Errors
 /// What does not hold.
-pub fn play(plan: &Plan, tally: &mut Tally) -> Result<u64, String> {
+pub fn play(plan: &Plan, tally: &mut Tally) -> Result<Played, String> {
     let disk = SimulatedVfs::new(MemoryVfs::new());
     let shared = Shared {
         promise: Promise {
@@ -147,7 +158,10 @@ pub fn play(plan: &Plan, tally: &mut Tally) -> Result<u64, String> {
     // The watcher holds the database, which holds the disk, which holds the watcher.
     run.disk.unwatch();
     run.shared().db = None;
-    played.map(|()| run.disk.trace())
+    played.map(|()| Played {
+        steps: run.disk.steps(),
+        trace: run.disk.trace(),
+    })
 }
 
 impl Run<'_> {
@@ -205,7 +219,7 @@ impl Run<'_> {
             if !self.disk.has_power() {
                 return self.after_power_cut(&promise, tally);
             }
-            self.restart(&self.disk, &promise, tally)
+            self.restart(&self.disk.clone(), &promise, tally)
                 .map_err(|what| format!("restarted after a fault of the disk, {what}"))?;
         }
         Ok(())
@@ -233,7 +247,7 @@ impl Run<'_> {
 
     /// Another process opens what this one has left, on the same machine; the power goes at each step of that, and after.
     fn restart(
-        &self,
+        &mut self,
         disk: &SimulatedVfs,
         promise: &Promise,
         tally: &mut Tally,
@@ -255,7 +269,7 @@ impl Run<'_> {
             .lock()
             .map(|mut images| std::mem::take(&mut *images))
             .unwrap_or_default();
-        for (step, image) in images {
+        for (step, image) in some_of(images, self.plan.depth.recovery_steps_max, &mut self.rng) {
             let crashed = image.crash();
             let crashed = SimulatedVfs::new(crashed);
             let opened = open(Arc::new(crashed.clone()), seed, &Stepped::default());
@@ -722,7 +736,7 @@ impl Run<'_> {
             .lock()
             .map(|mut images| std::mem::take(&mut *images))
             .unwrap_or_default();
-        for (step, image) in images {
+        for (step, image) in some_of(images, self.plan.depth.recovery_steps_max, &mut self.rng) {
             let way = self.rng.below(3);
             let crashed = crash(&image, way, self.rng.next_u64(), &mut 0);
             let mut hasher = DefaultHasher::new();
@@ -745,6 +759,14 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// So many of them at most, in their order.
+fn some_of<T>(mut all: Vec<T>, max: usize, rng: &mut Rng) -> Vec<T> {
+    while all.len() > max {
+        all.remove(rng.below(all.len()));
+    }
+    all
 }
 
 /// Crashes a disk: way 0 loses all that was not synced, 1 keeps all, others let each sector meet its own fate.

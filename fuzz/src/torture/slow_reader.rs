@@ -49,6 +49,7 @@ pub fn plan(seed: u64) -> Plan {
             ways: 0,
             second: 0,
             restart: 0,
+            recovery_steps_max: usize::MAX,
         },
     }
 }

@@ -555,7 +555,8 @@ impl Pool {
 }
 
 pub(crate) fn zero(file: &dyn VfsFile, bytes: u64) -> std::io::Result<()> {
-    let chunk = vec![0; ZERO_CHUNK_BYTES];
+    let chunk =
+        vec![0; usize::try_from(bytes).map_or(ZERO_CHUNK_BYTES, |all| all.min(ZERO_CHUNK_BYTES))];
     let mut at = 0;
     while at < bytes {
         let step = usize::try_from(bytes - at)

@@ -70,16 +70,14 @@ fn unconfirmed(segment: &Segment) -> io::Result<(bool, Range<u64>)> {
 }
 
 fn write_again(file: &dyn VfsFile, range: Range<u64>) -> io::Result<()> {
-    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut chunk = Vec::new();
     let mut at = range.start;
     while at < range.end {
         let left = usize::try_from(range.end - at).unwrap_or(usize::MAX);
-        let Some(bytes) = chunk.get_mut(..left.min(CHUNK_BYTES)) else {
-            break;
-        };
-        file.read_exact_at(bytes, at)?;
-        file.write_all_at(bytes, at)?;
-        at += bytes.len() as u64;
+        chunk.resize(left.min(CHUNK_BYTES), 0);
+        file.read_exact_at(&mut chunk, at)?;
+        file.write_all_at(&chunk, at)?;
+        at += chunk.len() as u64;
     }
     Ok(())
 }
