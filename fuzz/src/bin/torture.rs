@@ -29,7 +29,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = match arguments() {
+    let mut arguments = match arguments() {
         Ok(arguments) => arguments,
         Err(complaint) => {
             eprintln!("{complaint}");
@@ -38,15 +38,21 @@ fn main() -> ExitCode {
     };
     if arguments.list {
         for mutant in MUTANTS {
-            println!("{:32} {}", mutant.name, mutant.doc);
+            println!(
+                "{:32} {:12} {}",
+                mutant.name,
+                mutant.mode.name(),
+                mutant.doc
+            );
         }
         return ExitCode::SUCCESS;
     }
-    if let Some(name) = &arguments.mutant
-        && !mutant::activate(name)
-    {
-        eprintln!("there is no mutant {name}; --list-mutants shows them");
-        return ExitCode::from(2);
+    if let Some(name) = &arguments.mutant {
+        let Some(mutant) = mutant::activate(name) else {
+            eprintln!("there is no mutant {name}; --list-mutants shows them");
+            return ExitCode::from(2);
+        };
+        arguments.wanted.only.get_or_insert(mutant.mode);
     }
     if let Some(dir) = &arguments.child {
         return match kill::child(Path::new(dir)) {

@@ -12,7 +12,7 @@ use super::kill::Kills;
 use super::{Tally, astray, damage, exhaustive, faulty, random, slow_reader};
 
 /// Runs with a fault that are played at once.
-const FAULTS_AT_ONCE: usize = 24;
+const FAULTS_AT_ONCE: usize = 8;
 /// How often progress is shown.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
@@ -61,6 +61,15 @@ impl Mode {
         Self::SlowReader,
     ];
 
+    /// Its share of the time, relative to the others'.
+    const fn share(self) -> u64 {
+        match self {
+            Self::Random => 4,
+            Self::Exhaustive | Self::Faults => 2,
+            Self::Damage | Self::Astray | Self::SlowReader => 1,
+        }
+    }
+
     /// Its name on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -75,19 +84,6 @@ impl Mode {
     }
 }
 
-/// What a worker plays in turn.
-const ROUND: [Mode; 9] = [
-    Mode::Random,
-    Mode::Faults,
-    Mode::Damage,
-    Mode::Exhaustive,
-    Mode::Astray,
-    Mode::Random,
-    Mode::Faults,
-    Mode::SlowReader,
-    Mode::Exhaustive,
-];
-
 /// A run's progress, shown as it goes.
 pub type OnProgress<'a> = &'a (dyn Fn(Duration, &Tally) + Sync);
 
@@ -99,6 +95,8 @@ struct Torture<'w> {
     next_fault: AtomicUsize,
     /// Seeds played, by mode.
     seeds: [AtomicU64; Mode::ALL.len()],
+    /// Microseconds that went to each mode.
+    spent_us: [AtomicU64; Mode::ALL.len()],
     kills: AtomicU64,
     found: Mutex<Option<String>>,
     over: AtomicBool,
@@ -114,6 +112,7 @@ pub fn run(wanted: &Wanted, show: OnProgress<'_>) -> (Tally, Option<String>) {
         next_workload: AtomicUsize::new(0),
         next_fault: AtomicUsize::new(0),
         seeds: Default::default(),
+        spent_us: Default::default(),
         kills: AtomicU64::new(0),
         found: Mutex::default(),
         over: AtomicBool::new(false),
@@ -166,19 +165,16 @@ impl Torture<'_> {
         self.over.load(Ordering::SeqCst)
     }
 
-    /// What a worker plays next; `None`: nothing any more.
-    fn next_mode(&self, round: &mut impl Iterator<Item = &'static Mode>) -> Option<Mode> {
+    /// What a worker plays next: what has had the least of its share. `None`: nothing any more.
+    fn next_mode(&self) -> Option<Mode> {
         if self.is_over() {
             return None;
         }
-        let may_play = |mode: Mode| self.has_time() || self.owes(mode);
-        match self.wanted.only {
-            Some(only) => Some(only).filter(|only| may_play(*only)),
-            None => round
-                .take(ROUND.len())
-                .copied()
-                .find(|mode| may_play(*mode)),
-        }
+        let wanted = |mode: &Mode| self.wanted.only.is_none_or(|only| only == *mode);
+        let may_play = |mode: &Mode| wanted(mode) && (self.has_time() || self.owes(*mode));
+        let had =
+            |mode: &Mode| self.spent_us[*mode as usize].load(Ordering::Relaxed) / mode.share();
+        Mode::ALL.into_iter().filter(may_play).min_by_key(had)
     }
 
     /// Whether more of a mode was asked for than has been played, however long it takes.
@@ -223,8 +219,8 @@ impl Torture<'_> {
 
     fn simulate(&self) -> Result<(), String> {
         let mut tally = Tally::default();
-        let mut round = ROUND.iter().cycle();
-        while let Some(mode) = self.next_mode(&mut round) {
+        while let Some(mode) = self.next_mode() {
+            let begun = Instant::now();
             let played = match mode {
                 Mode::Exhaustive => self.workload(&mut tally),
                 Mode::Faults => self.fault(&mut tally),
@@ -233,6 +229,8 @@ impl Torture<'_> {
                 Mode::SlowReader => slow_reader::run(self.seed(mode), &mut tally),
                 Mode::Random => random::run(self.seed(mode), &mut tally),
             };
+            let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.spent_us[mode as usize].fetch_add(took, Ordering::Relaxed);
             self.add(&mut tally);
             played?;
         }
