@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use protox::prost::Message;
 
 const ROOT: &str = "proto";
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "tailwater/v1/value.proto",
     "tailwater/v1/change.proto",
     "tailwater/v1/feed.proto",
     "tailwater/v1/file.proto",
+    "tailwater/v1/options.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

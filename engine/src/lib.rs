@@ -95,6 +95,8 @@ pub mod internals;
 mod large;
 mod maintenance;
 mod migrate;
+#[cfg(feature = "modules")]
+pub mod module;
 mod names;
 mod open;
 mod optimizer;

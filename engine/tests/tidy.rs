@@ -31,7 +31,7 @@ const RANKS: &[&[&str]] = &[
     &["catalog", "clock", "overlay", "serde_value", "storage"],
     &["explain", "optimizer", "sql", "settings"],
     &["error"],
-    &["names", "params", "to_value", "txn", "visible"],
+    &["module", "names", "params", "to_value", "txn", "visible"],
     &["index_entry", "maintenance"],
     &["table_writer"],
     &["prepared"],

@@ -45,6 +45,10 @@ pub const PROTO_FILES: &[(&str, &str)] = &[
         "tailwater/v1/file.proto",
         include_str!("../proto/tailwater/v1/file.proto"),
     ),
+    (
+        "tailwater/v1/options.proto",
+        include_str!("../proto/tailwater/v1/options.proto"),
+    ),
 ];
 
 impl From<&Datum> for Value {

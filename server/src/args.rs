@@ -111,6 +111,9 @@ pub(crate) enum Command {
     /// Extract what is readable from a damaged database into a new one, and say what is lost. Exit code 0: all is there;
     /// 1: it could not be done; 3: something is lost.
     Salvage(SalvageArgs),
+    /// Modules: what a .proto would be here.
+    #[command(subcommand)]
+    Module(ModuleCommand),
     /// The Protobuf side of the database.
     #[command(subcommand)]
     Proto(ProtoCommand),
@@ -215,6 +218,25 @@ pub(crate) enum ReportMode {
     Text,
     /// One object.
     Json,
+}
+
+/// What is done with a module.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModuleCommand {
+    /// Print what a module would be here: its tables, what each method does, the SQL. Changes nothing. Exit code 0: each
+    /// method does something; 3: some are ambiguous, and it says which line would tell; 1: it is no Protobuf.
+    Check(ModuleCheckArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ModuleCheckArgs {
+    /// The module's .proto.
+    #[arg(value_name = "FILE.proto")]
+    pub(crate) file: PathBuf,
+
+    /// A folder with files that it imports, besides its own; may be given more than once.
+    #[arg(short = 'I', long, value_name = "DIR")]
+    pub(crate) include: Vec<PathBuf>,
 }
 
 /// Subcommands of `proto`.

@@ -3,8 +3,7 @@
 //! It opens a database in its own process and talks to it through the embedded API only: what the command can do, a
 //! program can do. It never touches files of a database by itself. `args` says what can be asked for, `shell` runs
 //! statements and scripts, `feed` follows a view, `check` looks for damage,
-//! `backup` copies, `salvage` takes
-//! what is left.
+//! `backup` copies, `salvage` takes what is left, `module` shows what a `.proto` would be.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "this is the program that prints")]
@@ -20,6 +19,7 @@ mod feed;
 mod interactive;
 mod interrupt;
 mod literal;
+mod module;
 mod names;
 mod open;
 mod output;
@@ -36,7 +36,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{Args, Command, ProtoCommand, WalCommand};
+use self::args::{Args, Command, ModuleCommand, ProtoCommand, WalCommand};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -47,6 +47,7 @@ fn main() -> ExitCode {
         Some(Command::Backup(arguments)) => backup::backup(arguments),
         Some(Command::Restore(arguments)) => backup::restore(arguments),
         Some(Command::Salvage(arguments)) => salvage::main(arguments),
+        Some(Command::Module(ModuleCommand::Check(arguments))) => module::check(arguments),
         Some(Command::Proto(ProtoCommand::Export { dir })) => proto_files::export(dir),
         Some(Command::Wal(WalCommand::Dump { path, format })) => wal_dump::main(path, *format),
     };

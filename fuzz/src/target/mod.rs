@@ -9,6 +9,7 @@ pub mod feed_token;
 pub mod json;
 pub mod key_codec;
 pub mod merge_iter;
+pub mod proto_module;
 pub mod record_codec;
 pub mod row_codec;
 pub mod sql_execute;
@@ -125,6 +126,15 @@ pub const TARGETS: &[Target] = &[
         corpus: nothing,
         words: &[],
         smoke: 150,
+    },
+    Target {
+        name: "proto_module",
+        doc: "a module's text is a plan or an error, and the SQL of a plan runs",
+        run: proto_module::run,
+        generate: proto_module::generate,
+        corpus: nothing,
+        words: proto_module::WORDS,
+        smoke: 60,
     },
     Target {
         name: "sql_parse",

@@ -1,0 +1,40 @@
+//! Modules: a plain `.proto` becomes tables, indexes, views and methods, without a compiler's output and without a restart.
+//!
+//! `source` compiles the text, `options` reads what it says of itself, `table` and `method` infer what it does not say,
+//! `plan` is what comes of it: data, shown before anything is done. What is ambiguous stays unbound, with the line that would
+//! bind it. The rules stand in MODULES.md. Nothing here knows sockets. Next door: `server`, which shows plans.
+//!
+//! ```
+//! use tailwater::module::ModuleSource;
+//!
+//! # fn main() -> tailwater::Result<()> {
+//! let plan = ModuleSource::new("note.proto", r#"
+//!     syntax = "proto3";
+//!     service Notes { rpc Follow(Topic) returns (stream Note); }
+//!     message Topic { string id = 1; }
+//!     message Note { string topic_id = 1; string text = 2; }"#)
+//!     .plan()?;
+//! assert_eq!(
+//!     plan.methods[0].binding.to_string(),
+//!     "streams SELECT * FROM note WHERE topic_id = :id ORDER BY seq"
+//! );
+//! # Ok(())
+//! # }
+//! ```
+
+mod column;
+mod default;
+mod message;
+mod method;
+mod name;
+mod options;
+mod plan;
+mod request;
+mod source;
+mod table;
+
+pub use self::plan::{
+    Binding, CallKind, ColumnPlan, IndexPlan, MethodPlan, ModulePlan, PrimaryKey, TablePlan,
+    ValuePlan,
+};
+pub use self::source::ModuleSource;

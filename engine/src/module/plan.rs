@@ -1,0 +1,504 @@
+//! `ModulePlan`: what a module would be here, as data: shown before anything is done.
+
+use std::fmt;
+
+use super::name::{quoted, quoted_path};
+use super::source::ModuleSource;
+use super::{message, method, table};
+use crate::error::{Error, Result};
+
+/// What comes of a module: tables, values and methods, and the SQL that makes them.
+///
+/// ```
+/// use tailwater::module::{Binding, ModuleSource};
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let plan = ModuleSource::new("chat.proto", r#"
+///     syntax = "proto3";
+///     package chat;
+///     service Chat {
+///       rpc Join(Channel) returns (stream Message);
+///       rpc Send(stream Message) returns (Ack);
+///     }
+///     message Channel { string name = 1; string senders_name = 2; }
+///     message Message { string sender = 1; Channel channel = 2; string message = 3; }
+///     message Ack { string status = 1; }"#)
+///     .plan()?;
+/// let Binding::Subscribe { sql } = &plan.methods[0].binding else { unreachable!() };
+/// assert_eq!(sql, "SELECT * FROM message WHERE channel.name = :name ORDER BY seq");
+///
+/// let db = tailwater::Database::memory()?;
+/// db.exec(&plan.sql(), ())?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModulePlan {
+    /// The package; empty if the file names none.
+    pub package: String,
+    /// Messages that are rows.
+    pub tables: Vec<TablePlan>,
+    /// Messages that are none.
+    pub values: Vec<ValuePlan>,
+    /// The methods of all services.
+    pub methods: Vec<MethodPlan>,
+}
+
+/// A message that is a table, or a materialised view.
+///
+/// ```
+/// use tailwater::module::*;
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let plan = ModuleSource::new("a.proto", r#"syntax = "proto3";
+///     message LogLine { string text = 1; }
+///     service Log { rpc Write(stream LogLine) returns (Done); }
+///     message Done {}"#).plan()?;
+/// assert_eq!((plan.tables[0].name.as_str(), plan.tables[0].why.as_str()), ("log_line", "Write receives a stream of it"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TablePlan {
+    /// The full name of the message.
+    pub message: String,
+    /// The name of the table.
+    pub name: String,
+    /// Why it is one.
+    pub why: String,
+    /// The columns, in the order of the message's text.
+    pub columns: Vec<ColumnPlan>,
+    /// What tells rows apart.
+    pub primary_key: PrimaryKey,
+    /// Conditions that each row meets.
+    pub checks: Vec<String>,
+    /// Indexes.
+    pub indexes: Vec<IndexPlan>,
+    /// The query whose rows these are, if it is a materialised view.
+    pub view: Option<String>,
+}
+
+/// What tells the rows of a table apart.
+///
+/// ```
+/// use tailwater::module::*;
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let plan = ModuleSource::new("a.proto", r#"syntax = "proto3";
+///     message Item { string id = 1; int64 cents = 2; }"#).plan()?;
+/// assert_eq!(plan.tables[0].primary_key, PrimaryKey::Columns(vec!["id".into()]));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PrimaryKey {
+    /// These columns.
+    Columns(Vec<String>),
+    /// A column of its own that counts the rows in the order they arrive.
+    Sequence(String),
+}
+
+impl PrimaryKey {
+    /// The columns, in order.
+    ///
+    /// ```
+    /// use tailwater::module::PrimaryKey;
+    ///
+    /// assert_eq!(PrimaryKey::Sequence("seq".into()).columns(), ["seq"]);
+    /// ```
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        match self {
+            Self::Columns(columns) => columns,
+            Self::Sequence(column) => std::slice::from_ref(column),
+        }
+    }
+}
+
+/// A field that is a column.
+///
+/// ```
+/// use tailwater::module::*;
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let plan = ModuleSource::new("a.proto", r#"syntax = "proto3";
+///     message Item { string id = 1; optional int64 cents = 7; }"#).plan()?;
+/// let cents = &plan.tables[0].columns[1];
+/// assert_eq!((cents.field_number, cents.sql_type.as_str(), cents.is_nullable), (7, "BIGINT", true));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnPlan {
+    /// The name of the column.
+    pub name: String,
+    /// The number of the field: what the column is known by when the module changes.
+    pub field_number: u32,
+    /// The SQL type.
+    pub sql_type: String,
+    /// Whether NULL stands for a value that is not set.
+    pub is_nullable: bool,
+    /// What a row has that does not say, as SQL.
+    pub default: Option<String>,
+    /// A condition that each value meets, as SQL.
+    pub check: Option<String>,
+}
+
+/// An index of a table.
+///
+/// ```
+/// use tailwater::module::*;
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let plan = ModuleSource::new("a.proto", r#"syntax = "proto3";
+///     message Item { string id = 1; string shop = 2; }
+///     service Items { rpc ListItems(Of) returns (Found); }
+///     message Of { string shop = 1; }
+///     message Found { repeated Item items = 1; }"#).plan()?;
+/// assert_eq!(plan.tables[0].indexes[0].columns, ["shop"]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexPlan {
+    /// Its name.
+    pub name: String,
+    /// Columns, or paths into documents.
+    pub columns: Vec<String>,
+    /// Whether no two rows have the same.
+    pub is_unique: bool,
+}
+
+/// A message that carries values and is no table.
+///
+/// ```
+/// use tailwater::module::*;
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let plan = ModuleSource::new("a.proto", r#"syntax = "proto3";
+///     message Point { double x = 1; double y = 2; }"#).plan()?;
+/// assert_eq!(plan.values[0].why, "it has no key of its own");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValuePlan {
+    /// The full name of the message.
+    pub message: String,
+    /// Why it is none.
+    pub why: String,
+}
+
+/// How a method is called.
+///
+/// ```
+/// use tailwater::module::*;
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let plan = ModuleSource::new("a.proto", r#"syntax = "proto3";
+///     message Item { string id = 1; }
+///     service Items { rpc Store(stream Item) returns (Done); }
+///     message Done {}"#).plan()?;
+/// assert_eq!(plan.methods[0].kind, CallKind::ClientStreaming);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallKind {
+    /// One message, one answer.
+    Unary,
+    /// One message, a stream of answers.
+    ServerStreaming,
+    /// A stream of messages, one answer.
+    ClientStreaming,
+    /// Two streams.
+    Bidirectional,
+}
+
+/// A method of a service.
+///
+/// ```
+/// use tailwater::module::*;
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let plan = ModuleSource::new("a.proto", r#"syntax = "proto3";
+///     package shop;
+///     message Item { string id = 1; }
+///     service Items { rpc Store(stream Item) returns (Done); }
+///     message Done {}"#).plan()?;
+/// assert_eq!(plan.methods[0].path, "/shop.Items/Store");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MethodPlan {
+    /// `/package.Service/Method`, as gRPC has it.
+    pub path: String,
+    /// How it is called.
+    pub kind: CallKind,
+    /// What it does.
+    pub binding: Binding,
+}
+
+/// What a method does. Parameters are fields of the request: `:name`, `:channel.name`.
+///
+/// ```
+/// use tailwater::module::*;
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let plan = ModuleSource::new("a.proto", r#"syntax = "proto3";
+///     message Item { string id = 1; }
+///     service Items { rpc Store(stream Item) returns (Done); }
+///     message Done {}"#).plan()?;
+/// let stored = Binding::Insert { table: "item".into(), field: None };
+/// assert_eq!(plan.methods[0].binding, stored);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// Streams the rows of the query, first those there are, then each that comes.
+    Subscribe {
+        /// The query.
+        sql: String,
+    },
+    /// Answers with the rows of the query.
+    Query {
+        /// The query.
+        sql: String,
+    },
+    /// Runs the statement for each message.
+    Exec {
+        /// The statement.
+        sql: String,
+    },
+    /// Stores each message in a table.
+    Insert {
+        /// The table.
+        table: String,
+        /// The field of the request that is the row; `None`: the request is.
+        field: Option<String>,
+    },
+    /// Nothing: it answers `UNIMPLEMENTED`.
+    Unbound {
+        /// What is ambiguous or missing.
+        why: String,
+        /// The line that would bind it.
+        option: String,
+    },
+}
+
+impl ModuleSource {
+    /// What the module would be here.
+    ///
+    /// # Errors
+    /// As [`descriptor_set`](Self::descriptor_set); `42P16` for options that name what is not there, `42P07` for two messages
+    /// with one table's name.
+    ///
+    /// ```
+    /// use tailwater::module::ModuleSource;
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let plan = ModuleSource::new("shop.proto", r#"
+    ///     syntax = "proto3";
+    ///     message Item { string id = 1; repeated string tags = 2; optional int64 cents = 3; }"#)
+    ///     .plan()?;
+    /// assert_eq!(
+    ///     plan.sql(),
+    ///     "CREATE TABLE item (\n  id TEXT NOT NULL DEFAULT '',\n  tags TEXT[] NOT NULL DEFAULT '{}',\n  \
+    ///      cents BIGINT,\n  PRIMARY KEY (id)\n);\n"
+    /// );
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn plan(&self) -> Result<ModulePlan> {
+        let file = self.compile()?;
+        let messages = message::all(&file);
+        let methods: Vec<_> = file
+            .services()
+            .flat_map(|service| service.methods().collect::<Vec<_>>())
+            .collect();
+        let roles = message::roles(&messages, &methods);
+        let mut tables = Vec::new();
+        let mut values = Vec::new();
+        for message in &messages {
+            match roles.get(message.full_name()) {
+                Some(message::Role::Row(why)) => tables.push(table::of(message, why)?),
+                Some(message::Role::Value(why)) => values.push(ValuePlan {
+                    message: message.full_name().to_owned(),
+                    why: why.clone(),
+                }),
+                None => {}
+            }
+        }
+        check_names(&tables)?;
+        let methods = methods
+            .iter()
+            .map(|method| method::of(method, &mut tables))
+            .collect::<Result<_>>()?;
+        Ok(ModulePlan {
+            package: file.package_name().to_owned(),
+            tables,
+            values,
+            methods,
+        })
+    }
+}
+
+fn check_names(tables: &[TablePlan]) -> Result<()> {
+    for (at, table) in tables.iter().enumerate() {
+        let earlier = tables
+            .iter()
+            .take(at)
+            .find(|earlier| earlier.name == table.name);
+        if let Some(earlier) = earlier {
+            return Err(Error::statement(
+                "42P07",
+                format!(
+                    "{} and {} would both be the table {}",
+                    earlier.message, table.message, table.name
+                ),
+            )
+            .with_hint("name one: option (tailwater.v1.table) = { name: \"another\" };"));
+        }
+    }
+    Ok(())
+}
+
+impl ModulePlan {
+    /// The statements that make its tables, views and indexes.
+    ///
+    /// ```
+    /// use tailwater::module::ModuleSource;
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let source = ModuleSource::new("a.proto", "syntax = \"proto3\"; message A { string id = 1; }");
+    /// let db = tailwater::Database::memory()?;
+    /// db.exec(&source.plan()?.sql(), ())?;
+    /// assert_eq!(db.query("SELECT count(*) FROM a", ())?.scalar::<i64>()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn sql(&self) -> String {
+        // Views last: they read tables.
+        let (views, tables): (Vec<_>, Vec<_>) =
+            self.tables.iter().partition(|table| table.view.is_some());
+        let texts: Vec<String> = tables
+            .into_iter()
+            .chain(views)
+            .map(TablePlan::sql)
+            .collect();
+        texts.concat()
+    }
+}
+
+impl TablePlan {
+    /// The statements that make it and its indexes.
+    fn sql(&self) -> String {
+        let mut text = match &self.view {
+            Some(query) => {
+                let query = query.trim().trim_end_matches(';');
+                format!(
+                    "CREATE MATERIALIZED VIEW {} AS {query};\n",
+                    quoted(&self.name)
+                )
+            }
+            None => format!(
+                "CREATE TABLE {} (\n  {}\n);\n",
+                quoted(&self.name),
+                self.lines().join(",\n  ")
+            ),
+        };
+        for index in &self.indexes {
+            let columns: Vec<String> = index.columns.iter().map(|path| quoted_path(path)).collect();
+            text.push_str(&format!(
+                "CREATE {}INDEX {} ON {} ({});\n",
+                if index.is_unique { "UNIQUE " } else { "" },
+                quoted(&index.name),
+                quoted(&self.name),
+                columns.join(", ")
+            ));
+        }
+        text
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let PrimaryKey::Sequence(column) = &self.primary_key {
+            lines.push(format!(
+                "{} BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+                quoted(column)
+            ));
+        }
+        lines.extend(self.columns.iter().map(ColumnPlan::sql));
+        if let PrimaryKey::Columns(columns) = &self.primary_key {
+            let columns: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
+            lines.push(format!("PRIMARY KEY ({})", columns.join(", ")));
+        }
+        lines.extend(self.checks.iter().map(|check| format!("CHECK ({check})")));
+        lines
+    }
+}
+
+impl ColumnPlan {
+    fn sql(&self) -> String {
+        let mut text = format!("{} {}", quoted(&self.name), self.sql_type);
+        if !self.is_nullable {
+            text.push_str(" NOT NULL");
+        }
+        if let Some(default) = &self.default {
+            text.push_str(&format!(" DEFAULT {default}"));
+        }
+        if let Some(check) = &self.check {
+            text.push_str(&format!(" CHECK ({check})"));
+        }
+        text
+    }
+}
+
+impl fmt::Display for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subscribe { sql } => write!(f, "streams {sql}"),
+            Self::Query { sql } => write!(f, "answers {sql}"),
+            Self::Exec { sql } => write!(f, "runs {sql}"),
+            Self::Insert { table, field: None } => write!(f, "stores each message in {table}"),
+            Self::Insert {
+                table,
+                field: Some(field),
+            } => write!(f, "stores {field} in {table}"),
+            Self::Unbound { why, option } => write!(f, "unbound: {why}; say {option}"),
+        }
+    }
+}
+
+impl fmt::Display for ModulePlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for table in &self.tables {
+            let kind = if table.view.is_some() {
+                "view"
+            } else {
+                "table"
+            };
+            writeln!(
+                f,
+                "{kind} {} of {}: {}",
+                table.name, table.message, table.why
+            )?;
+            if let PrimaryKey::Sequence(column) = &table.primary_key {
+                writeln!(
+                    f,
+                    "    {column} counts the rows as they arrive: it has no key of its own"
+                )?;
+            }
+        }
+        for value in &self.values {
+            writeln!(f, "value {}: {}", value.message, value.why)?;
+        }
+        for method in &self.methods {
+            writeln!(f, "rpc {} {}", method.path, method.binding)?;
+        }
+        write!(f, "\n{}", self.sql())
+    }
+}

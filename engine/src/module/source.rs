@@ -1,0 +1,218 @@
+//! `ModuleSource`: the text of a module and of what it imports, compiled at run time.
+//!
+//! Google's well-known types and `tailwater/v1/*.proto` are always there to import. A text is bounded before it is compiled:
+//! it may come from anybody. Next door: `table`, which reads the descriptors.
+
+use std::collections::BTreeMap;
+
+use prost::Message as _;
+use prost_reflect::{DescriptorPool, DynamicMessage, FileDescriptor, Value};
+use protox::Compiler;
+use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
+use tailwater_proto::v1::PROTO_FILES;
+
+use super::default;
+use crate::error::{Error, Result};
+
+/// Bytes of all texts of a module together.
+const SOURCE_BYTES_MAX: usize = 4 << 20;
+/// Braces within braces, in a text: messages and options within each other.
+const DEPTH_MAX: usize = 64;
+/// The folder of our own files.
+const OWN: &str = "tailwater/v1/";
+
+/// A module's `.proto`, and the files it imports by the names it imports them by.
+///
+/// ```
+/// use tailwater::module::ModuleSource;
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let source = ModuleSource::new("note.proto", r#"
+///     syntax = "proto3";
+///     message Note { string id = 1; string text = 2; }
+/// "#);
+/// assert_eq!(source.plan()?.tables[0].name, "note");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ModuleSource {
+    root: String,
+    files: BTreeMap<String, String>,
+}
+
+impl ModuleSource {
+    /// A module of one file.
+    ///
+    /// ```
+    /// use tailwater::module::ModuleSource;
+    ///
+    /// let source = ModuleSource::new("a.proto", "syntax = \"proto3\"; message A { string id = 1; }");
+    /// assert!(source.plan().is_ok());
+    /// ```
+    #[must_use]
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        let root = name.into();
+        Self {
+            files: BTreeMap::from([(root.clone(), text.into())]),
+            root,
+        }
+    }
+
+    /// A file that it imports, by the name it is imported by.
+    ///
+    /// ```
+    /// use tailwater::module::ModuleSource;
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let source = ModuleSource::new("a.proto", r#"
+    ///         syntax = "proto3";
+    ///         import "b.proto";
+    ///         message A { string id = 1; B b = 2; }"#)
+    ///     .with_import("b.proto", "syntax = \"proto3\"; message B { int64 n = 1; }");
+    /// assert_eq!(source.plan()?.tables.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_import(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        self.files.insert(name.into(), text.into());
+        self
+    }
+
+    /// The name of the module's file.
+    ///
+    /// ```
+    /// use tailwater::module::ModuleSource;
+    ///
+    /// assert_eq!(ModuleSource::new("chat.proto", "").name(), "chat.proto");
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.root
+    }
+
+    /// The descriptors of the file and of all it imports, as a serialized `google.protobuf.FileDescriptorSet`.
+    ///
+    /// # Errors
+    /// `42601` with file, line and column for a text that is no Protobuf, `54000` for one that is too long or nested too
+    /// deep.
+    ///
+    /// ```
+    /// use tailwater::module::ModuleSource;
+    ///
+    /// let error = ModuleSource::new("a.proto", "syntax = \"proto3\";\nmessage {}").descriptor_set().unwrap_err();
+    /// assert_eq!(error.sqlstate(), "42601");
+    /// assert!(error.to_string().contains("a.proto:2:9"));
+    /// ```
+    pub fn descriptor_set(&self) -> Result<Vec<u8>> {
+        let set = self.compiler()?.encode_file_descriptor_set();
+        as_protoc_writes_it(&set).map_err(|error| wrong(&error))
+    }
+
+    /// The module's own file, in a pool with all it imports.
+    pub(super) fn compile(&self) -> Result<FileDescriptor> {
+        // By way of bytes: those keep the options that extensions say.
+        let set = self.descriptor_set()?;
+        let pool = DescriptorPool::decode(set.as_slice()).map_err(|error| wrong(&error))?;
+        pool.get_file_by_name(&self.root)
+            .ok_or_else(|| Error::statement("42601", format!("{} is not there", self.root)))
+    }
+
+    fn compiler(&self) -> Result<Compiler> {
+        self.check_bounds()?;
+        let mut resolver = ChainFileResolver::new();
+        resolver.add(self.clone());
+        resolver.add(GoogleFileResolver::new());
+        let mut compiler = Compiler::with_file_resolver(resolver);
+        compiler.include_imports(true);
+        compiler
+            .open_file(&self.root)
+            .map_err(|error| not_compiled(&error))?;
+        Ok(compiler)
+    }
+
+    fn check_bounds(&self) -> Result<()> {
+        let bytes: usize = self.files.values().map(String::len).sum();
+        if bytes > SOURCE_BYTES_MAX {
+            return Err(Error::statement(
+                "54000",
+                format!("the module has {bytes} bytes of text; {SOURCE_BYTES_MAX} are the most"),
+            ));
+        }
+        for (name, text) in &self.files {
+            let (mut depth, mut deepest) = (0_usize, 0);
+            for byte in text.bytes() {
+                match byte {
+                    b'{' | b'[' | b'<' | b'(' => depth += 1,
+                    b'}' | b']' | b'>' | b')' => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                deepest = deepest.max(depth);
+            }
+            if deepest > DEPTH_MAX {
+                return Err(Error::statement(
+                    "54001",
+                    format!("{name} is nested {deepest} deep; {DEPTH_MAX} is the most"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The compiler's complaint. Its debug form is the one that begins with file, line and column.
+fn not_compiled(error: &protox::Error) -> Error {
+    let text = format!("{error:?}");
+    let hint = if error.is_file_not_found() {
+        Some("files are imported by their names relative to the folders given")
+    } else if text.ends_with("but found 'edition'") {
+        Some("editions are not supported: begin with syntax = \"proto3\";")
+    } else {
+        None
+    };
+    let wrong = Error::statement("42601", text);
+    match hint {
+        Some(hint) => wrong.with_hint(hint),
+        None => wrong,
+    }
+}
+
+/// The set, read as a message that keeps options it does not know.
+fn as_protoc_writes_it(set: &[u8]) -> std::result::Result<Vec<u8>, prost::DecodeError> {
+    let google = DescriptorPool::global();
+    let Some(kind) = google.get_message_by_name("google.protobuf.FileDescriptorSet") else {
+        return Ok(set.to_vec());
+    };
+    let mut message = DynamicMessage::decode(kind, set)?;
+    let files = message
+        .get_field_by_name_mut("file")
+        .and_then(Value::as_list_mut);
+    for file in files
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_message_mut)
+    {
+        default::as_protoc_writes_them(file);
+    }
+    Ok(message.encode_to_vec())
+}
+
+/// Descriptors that do not fit together.
+fn wrong(error: &dyn std::fmt::Display) -> Error {
+    Error::statement("42601", error.to_string())
+}
+
+impl FileResolver for ModuleSource {
+    fn open_file(&self, name: &str) -> std::result::Result<File, protox::Error> {
+        let own = PROTO_FILES
+            .iter()
+            .find(|(own, _)| name.starts_with(OWN) && *own == name);
+        let text = match (self.files.get(name), own) {
+            (Some(text), _) => text.as_str(),
+            (None, Some((_, text))) => text,
+            (None, None) => return Err(protox::Error::file_not_found(name)),
+        };
+        File::from_source(name, text)
+    }
+}

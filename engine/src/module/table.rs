@@ -1,0 +1,117 @@
+//! A message becomes a table: its columns, its key, its conditions.
+//!
+//! Next door: `column`, one field; `message`, which says what is a table at all.
+
+use prost_reflect::MessageDescriptor;
+use tailwater_proto::v1::TableOptions;
+
+use super::name::{quoted, snake_case};
+use super::plan::{ColumnPlan, IndexPlan, PrimaryKey, TablePlan};
+use super::{column, message, options};
+use crate::error::{Error, Result};
+
+/// Names of a column that counts rows, the first that is free.
+const SEQUENCES: [&str; 3] = ["seq", "row_seq", "tailwater_seq"];
+
+/// The table of a message.
+///
+/// # Errors
+/// `42P16` for options that name what is not there.
+pub(super) fn of(message: &MessageDescriptor, why: &str) -> Result<TablePlan> {
+    let said = options::of_message(message).unwrap_or_default();
+    let columns: Vec<ColumnPlan> = message.fields().map(|field| column::of(&field)).collect();
+    if columns.is_empty() {
+        return Err(wrong(message, "it has no fields, and a table has columns"));
+    }
+    let name = match said.name.is_empty() {
+        true => snake_case(message.name()),
+        false => said.name.clone(),
+    };
+    let mut checks = said.check.clone();
+    for oneof in message.oneofs().filter(|oneof| !oneof.is_synthetic()) {
+        let arms: Vec<String> = oneof
+            .fields()
+            .map(|field| quoted(&column::of(&field).name))
+            .collect();
+        checks.push(format!("num_nonnulls({}) <= 1", arms.join(", ")));
+    }
+    Ok(TablePlan {
+        message: message.full_name().to_owned(),
+        primary_key: primary_key(message, &said, &columns)?,
+        indexes: indexes(message, &said, &columns, &name)?,
+        view: Some(said.view).filter(|view| !view.is_empty()),
+        why: why.to_owned(),
+        name,
+        columns,
+        checks,
+    })
+}
+
+fn primary_key(
+    message: &MessageDescriptor,
+    said: &TableOptions,
+    columns: &[ColumnPlan],
+) -> Result<PrimaryKey> {
+    if !said.primary_key.is_empty() {
+        for name in &said.primary_key {
+            find(message, columns, name)?;
+        }
+        return Ok(PrimaryKey::Columns(said.primary_key.clone()));
+    }
+    if let Some(key) = message::key(message) {
+        return Ok(PrimaryKey::Columns(vec![column::of(&key).name]));
+    }
+    let is_free = |name: &&&str| columns.iter().all(|column| column.name != ***name);
+    SEQUENCES
+        .iter()
+        .find(is_free)
+        .map(|name| PrimaryKey::Sequence((*name).to_owned()))
+        .ok_or_else(|| {
+            wrong(message, "it has no key")
+                .with_hint("name its columns: option (tailwater.v1.table) = { primary_key: [..] };")
+        })
+}
+
+fn indexes(
+    message: &MessageDescriptor,
+    said: &TableOptions,
+    columns: &[ColumnPlan],
+    table: &str,
+) -> Result<Vec<IndexPlan>> {
+    let index = |index: &tailwater_proto::v1::IndexOptions| {
+        if index.columns.is_empty() {
+            return Err(wrong(message, "an index has no columns"));
+        }
+        for path in &index.columns {
+            find(message, columns, path.split('.').next().unwrap_or_default())?;
+        }
+        Ok(IndexPlan {
+            name: match index.name.is_empty() {
+                true => index_name(table, &index.columns),
+                false => index.name.clone(),
+            },
+            columns: index.columns.clone(),
+            is_unique: index.unique,
+        })
+    };
+    said.index.iter().map(index).collect()
+}
+
+/// The name of an index nobody has named.
+pub(super) fn index_name(table: &str, columns: &[String]) -> String {
+    let columns: Vec<String> = columns.iter().map(|path| path.replace('.', "_")).collect();
+    format!("{table}_{}_idx", columns.join("_"))
+}
+
+fn find(message: &MessageDescriptor, columns: &[ColumnPlan], name: &str) -> Result<()> {
+    if columns.iter().any(|column| column.name == name) {
+        return Ok(());
+    }
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    Err(wrong(message, &format!("it has no column {name}"))
+        .with_hint(format!("its columns are {}", names.join(", "))))
+}
+
+fn wrong(message: &MessageDescriptor, what: &str) -> Error {
+    Error::statement("42P16", format!("{}: {what}", message.full_name()))
+}

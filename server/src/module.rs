@@ -1,0 +1,98 @@
+//! `tailwater module check`: what a `.proto` would be here, before anything is done.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use tailwater::module::{Binding, ModuleSource};
+
+use crate::args::ModuleCheckArgs;
+use crate::failure::Failure;
+
+/// Files that a module may have, those it imports included.
+const FILES_MAX: usize = 1_000;
+
+/// Prints the plan. Exit code 0: every method is bound; 3: some are not.
+///
+/// # Errors
+/// When a file cannot be read, or is no Protobuf.
+pub(crate) fn check(args: &ModuleCheckArgs) -> Result<u8, Failure> {
+    let plan = read(&args.file, &args.include)?.plan()?;
+    print!("{plan}");
+    let is_unbound = |binding: &Binding| matches!(binding, Binding::Unbound { .. });
+    let unbound = plan
+        .methods
+        .iter()
+        .filter(|method| is_unbound(&method.binding))
+        .count();
+    Ok(if unbound == 0 { 0 } else { 3 })
+}
+
+/// A module's text, with the files it imports from the folders given, its own folder first.
+fn read(file: &Path, include: &[PathBuf]) -> Result<ModuleSource, Failure> {
+    let folder = file.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+    let folders: Vec<&Path> = std::iter::once(folder.as_path())
+        .chain(include.iter().map(PathBuf::as_path))
+        .collect();
+    let name = file
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let text = text_of(file)?;
+    let mut wanted = imports(&text);
+    let mut source = ModuleSource::new(name.clone(), text);
+    let mut known = BTreeSet::from([name]);
+    while let Some(name) = wanted.pop() {
+        if !known.insert(name.clone()) || known.len() > FILES_MAX {
+            continue;
+        }
+        // What is in none of the folders may be one of those that are always there; else the compiler says where it is
+        // imported.
+        let found = folders
+            .iter()
+            .map(|folder| folder.join(&name))
+            .find(|path| path.is_file());
+        if let Some(path) = found {
+            let text = text_of(&path)?;
+            wanted.extend(imports(&text));
+            source = source.with_import(name, text);
+        }
+    }
+    Ok(source)
+}
+
+fn text_of(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(Failure::io(format!("reading {}", path.display())))
+}
+
+/// The names in a text that look like imports: at worst a file is read that nobody needs.
+fn imports(text: &str) -> Vec<String> {
+    let names = text.split("import").skip(1).filter_map(|rest| {
+        let rest = rest.trim_start();
+        let rest = ["public", "weak"]
+            .iter()
+            .find_map(|word| rest.strip_prefix(word))
+            .unwrap_or(rest);
+        let rest = rest.trim_start();
+        let quote = rest
+            .chars()
+            .next()
+            .filter(|first| matches!(first, '"' | '\''))?;
+        rest.get(1..)?
+            .split_once(quote)
+            .map(|(name, _)| name.to_owned())
+    });
+    names.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn imports_are_found() {
+        let text =
+            "import \"a.proto\";\nimport public 'b/c.proto';\n// important\nmessage importer {}";
+        assert_eq!(imports(text), ["a.proto", "b/c.proto"]);
+    }
+}
