@@ -244,10 +244,7 @@ impl Engine {
         if self.store.visible_lsn() >= lsn {
             return Ok(());
         }
-        self.wal
-            .ticket(lsn)
-            .wait()
-            .map_err(|error| self.poison(&error))
+        self.wal.wait(lsn).map_err(|error| self.poison(&error))
     }
 
     /// Makes everything up to `lsn` visible and delivers it to subscribers.

@@ -34,7 +34,8 @@ use crate::error::Result;
 pub struct Ticket {
     engine: Arc<Engine>,
     lsn: Lsn,
-    inner: tailwater_wal::Ticket,
+    /// The log's, from the first time on that it is polled.
+    polled: Option<tailwater_wal::Ticket>,
 }
 
 impl std::fmt::Debug for Ticket {
@@ -48,9 +49,9 @@ impl std::fmt::Debug for Ticket {
 impl Ticket {
     pub(crate) fn new(engine: &Arc<Engine>, lsn: Lsn) -> Self {
         Self {
-            inner: engine.wal.ticket(lsn),
             engine: Arc::clone(engine),
             lsn,
+            polled: None,
         }
     }
 
@@ -101,9 +102,7 @@ impl Ticket {
     /// # }
     /// ```
     pub fn wait(self) -> Result<Lsn> {
-        self.inner
-            .wait()
-            .map_err(|error| self.engine.poison(&error))?;
+        self.engine.wait(self.lsn)?;
         Ok(self.lsn)
     }
 }
@@ -113,7 +112,11 @@ impl Future for Ticket {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let lsn = self.lsn;
-        match Pin::new(&mut self.inner).poll(context) {
+        let this = &mut *self;
+        let polled = this
+            .polled
+            .get_or_insert_with(|| this.engine.wal.ticket(lsn));
+        match Pin::new(polled).poll(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) => Poll::Ready(Ok(lsn)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.engine.poison(&error))),

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use tailwater_proto::Lsn;
 
-use super::writer::{Intent, Log};
+use super::writer::Log;
 use crate::error::{Error, Failure, Result};
 use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sync::{Condvar, Mutex, is_weakened};
@@ -166,10 +166,7 @@ impl Ticket {
         if let Some(outcome) = group.outcome() {
             return outcome;
         }
-        match self.log.lead_or_join(group) {
-            Woken::Settled(outcome) => outcome,
-            Woken::Lead => self.log.lead(self.log.lock_queue(), Intent::AsSet),
-        }
+        self.log.lead_or_join(self.log.lock_queue(), group)
     }
 }
 

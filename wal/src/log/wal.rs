@@ -208,6 +208,17 @@ impl Wal {
         self.log.ticket(lsn)
     }
 
+    /// Blocks until the record is acknowledged, as the [`Ticket`] of it would: for who waits at once.
+    ///
+    /// # Errors
+    /// [`Error::CommitOutcomeUnknown`] when writing or syncing failed.
+    ///
+    /// # Panics
+    /// When the record has not been appended.
+    pub fn wait(&self, lsn: Lsn) -> Result<()> {
+        self.log.wait(lsn)
+    }
+
     /// The last record written to the file, synced or not.
     #[must_use]
     pub fn written_lsn(&self) -> Lsn {
