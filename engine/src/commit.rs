@@ -1,13 +1,13 @@
 //! The sequencer: one short critical section that turns a transaction into one record with one number.
 //!
 //! In order: check what was read, step the views, take the next LSN, encode the record once, merge it into the store,
-//! hand it to the feed and to the log. An error up to the encoding leaves no trace; after it nothing can fail but the
+//! hand it to the feed and to the log. Where no view has a part in it the record is encoded before. An error up to the encoding leaves no trace; after it nothing can fail but the
 //! log, and a log that failed poisons the engine. Becoming durable and visible is the log's next step (`engine`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tailwater_proto::record_codec::{ChangeRef, RecordEncoder, Section as RecordSection};
+use tailwater_proto::record_codec::{self, ChangeRef, RecordEncoder, Section as RecordSection};
 use tailwater_proto::{EncodeError, Lsn, sqlstate};
 use tailwater_views::ExecContext;
 use tailwater_wal::mutant;
@@ -32,6 +32,14 @@ pub(crate) struct Sequencer {
     pub(crate) catalog: Arc<Catalog>,
 }
 
+/// What a commit brings along when it takes its place in the order.
+struct Ready {
+    writes: WriteSet,
+    commit_time_us: i64,
+    /// Its bytes; `None` where more follows from what it changes: views, or parts in a file.
+    record: Option<Arc<[u8]>>,
+}
+
 impl Engine {
     /// Sequences a transaction. When this returns its changes are in order and in memory, but neither durable nor
     /// visible yet: wait for the LSN's ticket.
@@ -39,7 +47,7 @@ impl Engine {
     /// # Errors
     /// `40001` if what it read has changed since; what a view with `on_error = 'reject'` fails with;
     /// `CommitOutcomeUnknown` if the log fails.
-    pub(crate) fn sequence(&self, txn: Transaction) -> Result<Lsn> {
+    pub(crate) fn sequence(&self, mut txn: Transaction) -> Result<Lsn> {
         if txn.writes.is_empty() {
             return Ok(match txn.mode {
                 Mode::ReadOnly => Lsn::ZERO,
@@ -47,74 +55,79 @@ impl Engine {
             });
         }
         self.admit()?;
+        let ready = self.make_ready(&mut txn)?;
         let mut sequencer = self.sequencer.lock();
-        self.sequence_locked(&mut sequencer, txn)
+        let taken = self.take_place(&mut sequencer, txn, ready);
+        drop(sequencer);
+        // What is left of the transaction goes now that others have the sequencer again.
+        taken.map(|(lsn, _left)| lsn)
     }
 
-    /// As `sequence`, by a caller that holds the sequencer already.
-    pub(crate) fn sequence_locked(
-        &self,
-        sequencer: &mut Sequencer,
-        txn: Transaction,
-    ) -> Result<Lsn> {
-        self.check_poisoned()?;
-        self.check_overtaken(sequencer, &txn)?;
-        let Transaction {
-            snapshot,
-            catalog,
-            catalog_version,
-            writes,
-            now_us,
-            principal,
-            dropped,
-            created,
-            ..
-        } = txn;
-        let has_ddl = catalog.version() != catalog_version;
-        let mut writes = Arc::unwrap_or_clone(writes);
+    /// Does for a commit what can be done before its place in the order is known.
+    fn make_ready(&self, txn: &mut Transaction) -> Result<Ready> {
+        let mut writes = std::mem::take(Arc::make_mut(&mut txn.writes));
         writes.forget_marks();
         writes.check()?;
-        // What the views are stepped over does not grow too old on the way.
-        let before = if snapshot.lsn() == sequencer.tip && snapshot.keep() {
-            snapshot
-        } else {
-            drop(snapshot);
-            self.store.snapshot_tip()
+        let commit_time_us = self.clock.now_us();
+        // If this is another catalog than the one at the tip by then, the commit is refused.
+        let is_whole = !writes.has_spilled()
+            && !maintenance::are_views_due(&txn.catalog, &txn.created, &writes);
+        let record = match is_whole {
+            true => Some(encode(&writes, commit_time_us, &txn.principal)?),
+            false => None,
         };
-        let cx = ExecContext {
-            now_us,
-            principal: Arc::clone(&principal),
-            ..self.maintenance_context.clone()
-        };
-        if !(mutant::is("forget_views_now_and_then")
-            && sequencer.tip.0 % 4 == 3
-            && created.is_empty())
-        {
-            if !writes.has_spilled() {
-                maintenance::step_views(&catalog, &created, &before, &mut writes, &cx)?;
-            } else if let Some(stepped) =
-                maintenance::step_spilled(&catalog, &created, &before, &writes, &cx)?
-            {
-                writes = stepped;
+        Ok(Ready {
+            writes,
+            commit_time_us,
+            record,
+        })
+    }
+
+    /// Gives a commit its place in the order; returns what is left of the transaction, for nothing of it need be let go
+    /// of while others wait.
+    fn take_place(
+        &self,
+        sequencer: &mut Sequencer,
+        mut txn: Transaction,
+        ready: Ready,
+    ) -> Result<(Lsn, Option<Transaction>)> {
+        self.check_poisoned()?;
+        self.check_overtaken(sequencer, &txn)?;
+        let has_ddl = txn.catalog.version() != txn.catalog_version;
+        let commit_time_us = ready.commit_time_us.max(sequencer.commit_time_us);
+        let mut writes = ready.writes;
+        let record = match ready.record {
+            Some(record) if commit_time_us == ready.commit_time_us => record,
+            Some(record) => at_time(record, &writes, commit_time_us, &txn.principal)?,
+            None => {
+                self.step_views(sequencer, &txn, &mut writes)?;
+                if writes.has_spilled() {
+                    // Nothing of it is read any more: what its snapshot keeps goes first.
+                    let Transaction {
+                        snapshot,
+                        catalog,
+                        dropped,
+                        principal,
+                        ..
+                    } = txn;
+                    drop(snapshot);
+                    let large = Large {
+                        writes,
+                        catalog: has_ddl.then_some(catalog),
+                        dropped,
+                        principal,
+                        commit_time_us,
+                    };
+                    let lsn = self.sequence_large(sequencer, large)?;
+                    return Ok((lsn, None));
+                }
+                encode(&writes, commit_time_us, &txn.principal)?
             }
-            writes.check()?;
-        }
-        let commit_time_us = self.clock.now_us().max(sequencer.commit_time_us);
-        if writes.has_spilled() {
-            drop(before);
-            let large = Large {
-                writes,
-                catalog: has_ddl.then_some(catalog),
-                dropped,
-                principal,
-                commit_time_us,
-            };
-            return self.sequence_large(sequencer, large);
-        }
-        let record = encode(&writes, commit_time_us, &principal)?;
+        };
         // The last thing that can go wrong: after it the log has what it needs.
         if !mutant::is("no_room_is_made_sure_of") {
-            let frees = |error| match frees_space(&writes, !dropped.is_empty(), record.len()) {
+            let drops = !txn.dropped.is_empty();
+            let frees = |error| match frees_space(&writes, drops, record.len()) {
                 true => self.wal.ensure_room_to_free(record.len()),
                 false => Err(error),
             };
@@ -125,18 +138,19 @@ impl Engine {
         }
 
         let lsn = sequencer.tip.next();
-        drop(before);
         let mut apply = self.store.begin_apply(lsn);
         for (storage, rows) in writes.into_images() {
             apply.rows(storage, rows);
         }
         apply.finish();
-        for storage in &dropped {
+        for storage in &txn.dropped {
             self.store.drop_storage(*storage, lsn);
         }
         if has_ddl {
+            let catalog = Arc::clone(&txn.catalog);
             sequencer.catalog = Arc::clone(&catalog);
             self.note_sequenced(&catalog, commit_time_us);
+            let dropped = std::mem::take(&mut txn.dropped);
             self.visible.sequence(lsn, catalog, dropped);
         }
         sequencer.tip = lsn;
@@ -147,7 +161,42 @@ impl Engine {
             .append(lsn, record)
             .map_err(|error| self.poison(&error))?;
         self.commits.fetch_add(1, Ordering::Relaxed);
-        Ok(lsn)
+        Ok((lsn, Some(txn)))
+    }
+
+    /// Stages what follows for the views.
+    fn step_views(
+        &self,
+        sequencer: &Sequencer,
+        txn: &Transaction,
+        writes: &mut WriteSet,
+    ) -> Result<()> {
+        if mutant::is("forget_views_now_and_then")
+            && sequencer.tip.0 % 4 == 3
+            && txn.created.is_empty()
+        {
+            return Ok(());
+        }
+        // What the views are stepped over does not grow too old on the way.
+        let before = if txn.snapshot.lsn() == sequencer.tip && txn.snapshot.keep() {
+            txn.snapshot.clone()
+        } else {
+            self.store.snapshot_tip()
+        };
+        let cx = ExecContext {
+            now_us: txn.now_us,
+            principal: Arc::clone(&txn.principal),
+            ..self.maintenance_context.clone()
+        };
+        let (catalog, created) = (&txn.catalog, &txn.created);
+        if !writes.has_spilled() {
+            maintenance::step_views(catalog, created, &before, writes, &cx)?;
+        } else if let Some(stepped) =
+            maintenance::step_spilled(catalog, created, &before, writes, &cx)?
+        {
+            *writes = stepped;
+        }
+        Ok(writes.check()?)
     }
 
     /// Runs work in a transaction and sequences it; after conflicts again, at last holding the sequencer, so that
@@ -177,7 +226,8 @@ impl Engine {
         if txn.writes.is_empty() {
             return Ok((value, txn.lsn()));
         }
-        let lsn = self.sequence_locked(&mut sequencer, txn)?;
+        let ready = self.make_ready(&mut txn)?;
+        let (lsn, _left) = self.take_place(&mut sequencer, txn, ready)?;
         Ok((value, lsn))
     }
 
@@ -275,6 +325,22 @@ pub(crate) fn is_disk_full(kind: std::io::ErrorKind) -> bool {
         kind,
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
     )
+}
+
+/// A record as of this time, which may be later than the one it was made for.
+fn at_time(
+    mut record: Arc<[u8]>,
+    writes: &WriteSet,
+    commit_time_us: i64,
+    principal: &str,
+) -> Result<Arc<[u8]>> {
+    let is_set = Arc::get_mut(&mut record)
+        .is_some_and(|bytes| record_codec::set_commit_time(bytes, commit_time_us));
+    if is_set {
+        Ok(record)
+    } else {
+        encode(writes, commit_time_us, principal)
+    }
 }
 
 /// The bytes of a commit: log record, feed frame, unit of replication.

@@ -151,30 +151,20 @@ impl Engine {
     /// # Errors
     /// When the database is closed, or the engine is poisoned and the transaction could write.
     pub(crate) fn begin(&self, mode: Mode, principal: &Arc<str>) -> Result<Transaction> {
-        let now_us = self.clock.now_us();
         let (snapshot, catalog) = match mode {
             Mode::ReadOnly => {
                 self.check_closed()?;
                 // Between going over to another checkpoint and reading its catalog nobody begins.
                 let _attached = self.attached_anew()?;
-                let (snapshot, catalog) = self.visible.read(&self.store);
-                self.note_age(&snapshot);
-                (snapshot, catalog)
+                self.visible.read(&self.store)
             }
             Mode::ReadWrite => {
                 self.check_poisoned()?;
-                return Ok(self.begin_locked(&self.sequencer.lock(), principal));
+                let sequencer = self.sequencer.lock();
+                (self.store.snapshot_tip(), Arc::clone(&sequencer.catalog))
             }
         };
-        Ok(Transaction::new(
-            mode,
-            snapshot,
-            catalog,
-            now_us,
-            Arc::clone(principal),
-            Arc::clone(&self.scratch),
-            self.settings.transaction_memory_bytes_max,
-        ))
+        Ok(self.begin_at(mode, snapshot, catalog, principal))
     }
 
     /// In a database that is open for reading only: goes over to the writer's last checkpoint, if there is a new one.
@@ -196,12 +186,23 @@ impl Engine {
 
     /// Begins a transaction that writes, by a caller that holds the sequencer.
     pub(crate) fn begin_locked(&self, sequencer: &Sequencer, principal: &Arc<str>) -> Transaction {
-        let snapshot = self.store.snapshot_tip();
+        let (snapshot, catalog) = (self.store.snapshot_tip(), Arc::clone(&sequencer.catalog));
+        self.begin_at(Mode::ReadWrite, snapshot, catalog, principal)
+    }
+
+    /// Begins a transaction over an image and the catalog that goes with it.
+    fn begin_at(
+        &self,
+        mode: Mode,
+        snapshot: Snapshot,
+        catalog: Arc<Catalog>,
+        principal: &Arc<str>,
+    ) -> Transaction {
         self.note_age(&snapshot);
         Transaction::new(
-            Mode::ReadWrite,
+            mode,
             snapshot,
-            Arc::clone(&sequencer.catalog),
+            catalog,
             self.clock.now_us(),
             Arc::clone(principal),
             Arc::clone(&self.scratch),

@@ -294,6 +294,25 @@ pub(crate) fn put_envelope(
     bincode::encode_into_writer(envelope, Appender(out), BINCODE).map_err(|_| EncodeError::TooLarge)
 }
 
+/// Sets a record's commit time where it stands, if it takes as many bytes as the one before: as all do from an hour after
+/// the beginning of 1970 on. Says whether.
+#[must_use]
+pub fn set_commit_time(record: &mut [u8], commit_time_us: i64) -> bool {
+    let Some((width, rest)) = record
+        .get_mut(FLAGS_AT + 1..)
+        .and_then(<[u8]>::split_first_mut)
+    else {
+        return false;
+    };
+    let zigzag = ((commit_time_us << 1) ^ (commit_time_us >> 63)).cast_unsigned();
+    let is_wide = *width == 253 && varint_len(zigzag) == 9;
+    match rest.first_chunk_mut::<8>() {
+        Some(bytes) if is_wide => *bytes = zigzag.to_le_bytes(),
+        _ => return false,
+    }
+    true
+}
+
 const fn varint_len(n: u64) -> usize {
     match n {
         0..251 => 1,
@@ -657,6 +676,34 @@ mod tests {
             derived: vec![],
             state: vec![change(70_000, Some(b""), None)],
         }
+    }
+
+    #[test]
+    fn a_time_set_in_place_is_the_time_encoded() {
+        let encoded = |commit_time_us| {
+            let record = sample();
+            encode_record(RecordRef {
+                commit_time_us,
+                ..RecordRef::from(&record)
+            })
+            .unwrap()
+        };
+        // An hour is 3.6e9 us: from 2^31 on, and before -2^31, a time takes eight bytes.
+        let wide = [1 << 31, 1_700_000_000_000_000, i64::MAX, i64::MIN];
+        let narrow = [0, 1, -1, 70_000, (1 << 31) - 1];
+        for from in wide.into_iter().chain(narrow) {
+            for to in wide.into_iter().chain(narrow) {
+                let mut bytes = encoded(from).to_vec();
+                if set_commit_time(&mut bytes, to) {
+                    assert_eq!(bytes, *encoded(to), "{from} to {to}");
+                } else {
+                    assert_eq!(bytes, *encoded(from), "{from} to {to}");
+                    assert!(narrow.contains(&from) || narrow.contains(&to));
+                }
+            }
+        }
+        assert!(!set_commit_time(&mut [], 1 << 40));
+        assert!(!set_commit_time(&mut [CODEC_BINCODE, 0, 253, 1], 1 << 40));
     }
 
     #[test]

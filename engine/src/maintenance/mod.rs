@@ -51,6 +51,16 @@ pub(crate) fn step_views(
     step_due(catalog, due, New::Fill(created), before, writes, cx)
 }
 
+/// Whether anything follows for materialised views from the rows staged in memory, or views are created.
+pub(crate) fn are_views_due(
+    catalog: &Catalog,
+    created: &BTreeSet<ObjectId>,
+    writes: &WriteSet,
+) -> bool {
+    let mut storages = writes.storages();
+    !created.is_empty() || storages.any(|(storage, _)| !catalog.views_reading(storage).is_empty())
+}
+
 /// What becomes of the views that the commit creates.
 #[derive(Clone, Copy)]
 enum New<'c> {
