@@ -28,6 +28,8 @@ const ARC_BYTES: usize = 16;
 const PRUNE_FROM: usize = 8;
 /// Last changes a table remembers in their order.
 const RECENT_MAX: usize = 4096;
+/// Last changes that are looked through before a key is looked for.
+const RECENT_FEW: usize = 32;
 
 /// What a key held from `lsn` on.
 #[derive(Debug)]
@@ -135,6 +137,22 @@ impl Rows {
         self.recent.push_back((lsn, key));
     }
 
+    fn key_changed_after(&self, key: &Key, lsn: Lsn) -> bool {
+        // A short transaction has little behind its back: that is seen sooner than the key is found.
+        if lsn >= self.recent_after {
+            for (at, other) in self.recent.iter().rev().take(RECENT_FEW) {
+                if *at <= lsn {
+                    return false;
+                }
+                if other == key {
+                    return true;
+                }
+            }
+        }
+        let versions = self.map.get(key);
+        versions.is_some_and(|versions| versions.last() > lsn)
+    }
+
     fn changed_after(&self, range: &KeyRange, lsn: Lsn) -> bool {
         if lsn >= self.recent_after {
             let since = self.recent.iter().rev();
@@ -199,9 +217,9 @@ impl MemTable {
         Some(rows.map.get(key)?.at(lsn)?.cell.clone())
     }
 
-    /// When `key` was last written.
-    pub(super) fn key_last(&self, key: &Key) -> Option<Lsn> {
-        self.rows.read().map.get(key).map(Versions::last)
+    /// Whether `key` was written after `lsn`.
+    pub(super) fn key_changed_after(&self, key: &Key, lsn: Lsn) -> bool {
+        self.rows.read().key_changed_after(key, lsn)
     }
 
     /// Whether any key of a range was written after `lsn`.

@@ -397,7 +397,7 @@ impl Store {
     /// Whether the memtables have passed the soft limit.
     #[must_use]
     pub(crate) fn needs_checkpoint(&self) -> bool {
-        self.unwritten_bytes() >= self.settings.memtable_soft_bytes
+        self.has_unwritten(self.settings.memtable_soft_bytes)
     }
 
     /// From now on checkpoints leave processors and disk to commits now and then. For where threads do the work: it
@@ -425,7 +425,7 @@ impl Store {
     /// Whether the memtables have passed the hard limit: new write transactions should wait for a checkpoint.
     #[must_use]
     pub(crate) fn is_full(&self) -> bool {
-        self.unwritten_bytes() >= self.settings.memtable_hard_bytes
+        self.has_unwritten(self.settings.memtable_hard_bytes)
     }
 
     /// Whether the memtables are so near the hard limit that a checkpoint cannot wait.
@@ -461,6 +461,13 @@ impl Store {
         }
     }
 
+    /// Whether the next checkpoint has so many bytes to write. Every commit asks, so it takes no lock while all memtables
+    /// alive, of which those are some, hold less.
+    fn has_unwritten(&self, bytes: usize) -> bool {
+        let alive = usize::try_from(self.gauge.load(Ordering::Relaxed)).unwrap_or(0);
+        alive >= bytes && self.unwritten_bytes() >= bytes
+    }
+
     pub(super) fn unwritten_bytes(&self) -> usize {
         let root = self.root.read();
         root.generations()
@@ -471,6 +478,11 @@ impl Store {
     /// The layers as they are now.
     pub(super) fn root(&self) -> Arc<Root> {
         Arc::clone(&self.root.read())
+    }
+
+    /// Looks at the layers as they are now: for a moment, for nobody can replace them meanwhile.
+    pub(super) fn with_root<T>(&self, look: impl FnOnce(&Root) -> T) -> T {
+        look(&self.root.read())
     }
 
     /// Replaces the layers by what `next` makes of them.
