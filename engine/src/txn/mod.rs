@@ -79,7 +79,7 @@ impl Transaction {
             snapshot,
             catalog_version: catalog.version(),
             catalog,
-            writes: Arc::new(WriteSet::bounded(room, bytes_max).with_marks()),
+            writes: Arc::new(WriteSet::bounded(room, bytes_max)),
             reads: Arc::default(),
             now_us,
             principal,
@@ -213,7 +213,11 @@ impl Transaction {
     }
 
     /// Here and now.
-    pub(crate) fn savepoint(&self) -> Savepoint {
+    pub(crate) fn savepoint(&mut self) -> Savepoint {
+        // A transaction of one statement never goes back to a place in it: only from the first savepoint on is noted how.
+        if !self.writes.keeps_marks() {
+            self.writes_mut().keep_marks();
+        }
         Savepoint {
             mark: self.writes.mark(),
             catalog: Arc::clone(&self.catalog),

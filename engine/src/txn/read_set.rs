@@ -1,8 +1,7 @@
 //! `ReadSet`: what a transaction has read, so that a commit can tell whether it would read the same again.
 
-use std::collections::BTreeMap;
-
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use tailwater_proto::{Key, KeyRange, Lsn, StorageId};
 
 use crate::storage::Store;
@@ -12,20 +11,24 @@ const READS_PER_STORAGE_MAX: usize = 4096;
 
 #[derive(Debug, Default)]
 struct Reads {
-    points: Vec<Key>,
+    points: SmallVec<[Key; 1]>,
     ranges: Vec<KeyRange>,
     everything: bool,
 }
 
-/// The keys, ranges and storages a transaction has read.
+/// The keys, ranges and storages a transaction has read. One key takes no allocation.
 #[derive(Debug, Default)]
-pub(crate) struct ReadSet(Mutex<BTreeMap<StorageId, Reads>>);
+pub(crate) struct ReadSet(Mutex<Storages>);
+
+/// What was read of each storage, ascending: there are few.
+#[derive(Debug, Default)]
+struct Storages(SmallVec<[(StorageId, Reads); 1]>);
 
 impl ReadSet {
     /// A key was looked up, whether or not there was a row.
     pub(crate) fn add_point(&self, storage: StorageId, key: &Key) {
         let mut all = self.0.lock();
-        let reads = all.entry(storage).or_default();
+        let reads = all.of(storage);
         if reads.everything || reads.points.last().is_some_and(|last| last == key) {
             return;
         }
@@ -36,7 +39,7 @@ impl ReadSet {
     /// A range was read, perhaps only in part.
     pub(crate) fn add_range(&self, storage: StorageId, range: &KeyRange) {
         let mut all = self.0.lock();
-        let reads = all.entry(storage).or_default();
+        let reads = all.of(storage);
         if !reads.everything {
             reads.ranges.push(range.clone());
             reads.bound();
@@ -46,7 +49,7 @@ impl ReadSet {
     /// The first storage of which something read was changed after `lsn`, if there is one.
     pub(crate) fn overtaken(&self, store: &Store, lsn: Lsn) -> Option<StorageId> {
         let all = self.0.lock();
-        all.iter().find_map(|(storage, reads)| {
+        all.0.iter().find_map(|(storage, reads)| {
             if !store.storage_changed_after(*storage, lsn).conflicts() {
                 return None;
             }
@@ -61,6 +64,20 @@ impl ReadSet {
                     .any(|range| store.range_changed_after(*storage, range, lsn).conflicts());
             overtaken.then_some(*storage)
         })
+    }
+}
+
+impl Storages {
+    fn of(&mut self, storage: StorageId) -> &mut Reads {
+        let found = self.0.binary_search_by_key(&storage, |(id, _)| *id);
+        let place = found.unwrap_or_else(|place| {
+            self.0.insert(place, (storage, Reads::default()));
+            place
+        });
+        match self.0.get_mut(place) {
+            Some((_, reads)) => reads,
+            None => unreachable!("the storage was found or put there"),
+        }
     }
 }
 

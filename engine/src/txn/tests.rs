@@ -90,7 +90,8 @@ fn a_write_set_that_spills_is_a_map() {
         let room = ScratchRoom::new(Arc::new(vfs.clone()), Path::new("db"), 1 << 20);
         let mut rng = Rng(seed * 7919);
         let bytes_max = [0, 500, 3_000][rng.below(3) as usize];
-        let mut writes = WriteSet::bounded(Arc::new(room), bytes_max).with_marks();
+        let mut writes = WriteSet::bounded(Arc::new(room), bytes_max);
+        writes.keep_marks();
         let mut twin = Rows::new();
         let mut marks = Vec::new();
         let mut earlier: Option<(WriteSet, Rows)> = None;
@@ -156,7 +157,8 @@ fn a_scratch_file_that_fails_fails_the_set_for_good() {
         let vfs = MemoryVfs::new();
         vfs.create_dir_all(Path::new("db")).unwrap();
         let room = ScratchRoom::new(Arc::new(vfs.clone()), Path::new("db"), 1 << 20);
-        let mut writes = WriteSet::bounded(Arc::new(room), 2_000).with_marks();
+        let mut writes = WriteSet::bounded(Arc::new(room), 2_000);
+        writes.keep_marks();
         vfs.fail_write_after(step);
         let mut failed = false;
         for n in 0..600 {

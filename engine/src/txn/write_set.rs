@@ -105,12 +105,13 @@ impl WriteSet {
     }
 
     /// It can go back to marks from now on.
-    #[must_use]
-    pub(crate) fn with_marks(self) -> Self {
-        Self {
-            undo: Some(Vec::new()),
-            ..self
-        }
+    pub(crate) fn keep_marks(&mut self) {
+        self.undo.get_or_insert_default();
+    }
+
+    /// Whether it can go back to a mark that is taken now.
+    pub(crate) const fn keeps_marks(&self) -> bool {
+        self.undo.is_some()
     }
 
     /// Whether nothing is staged.
@@ -630,7 +631,8 @@ mod tests {
 
     #[test]
     fn rollback_brings_back_what_stood_at_the_mark() {
-        let mut writes = WriteSet::default().with_marks();
+        let mut writes = WriteSet::default();
+        writes.keep_marks();
         writes.put(TARGET, Key::from(&b"a"[..]), None, bytes("1"));
         let mark = writes.mark();
         writes.put(TARGET, Key::from(&b"a"[..]), None, None);
