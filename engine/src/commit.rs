@@ -160,6 +160,7 @@ impl Engine {
         self.wal
             .append(lsn, record)
             .map_err(|error| self.poison(&error))?;
+        self.store.note_logged(lsn);
         self.commits.fetch_add(1, Ordering::Relaxed);
         Ok((lsn, Some(txn)))
     }

@@ -160,8 +160,8 @@ impl Engine {
             }
             Mode::ReadWrite => {
                 self.check_poisoned()?;
-                let sequencer = self.sequencer.lock();
-                (self.store.snapshot_tip(), Arc::clone(&sequencer.catalog))
+                // Not by the sequencer, which others hold most of the time when there are many.
+                self.visible.read_logged(&self.store)
             }
         };
         Ok(self.begin_at(mode, snapshot, catalog, principal))

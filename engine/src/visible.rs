@@ -77,6 +77,31 @@ impl<C> Visible<C> {
         }
     }
 
+    /// What a transaction that writes begins with: rows as of the last commit that the log has, visible or not, and the
+    /// catalog that goes with them.
+    pub(crate) fn read_logged(&self, store: &Store) -> (Snapshot, Arc<C>) {
+        loop {
+            let snapshot = store.snapshot_logged();
+            if let Some(catalog) = self.at(snapshot.lsn()) {
+                return (snapshot, catalog);
+            }
+            // What is visible has gone on meanwhile.
+            spin_loop();
+        }
+    }
+
+    /// The catalog as of a commit that is visible or not yet; `None`: it is of the past.
+    fn at(&self, lsn: Lsn) -> Option<Arc<C>> {
+        // Held until the end: nothing goes from here to there meanwhile.
+        let sequenced = self.sequenced.lock();
+        let mut waiting = sequenced.iter().rev();
+        if let Some(of) = waiting.find(|of| of.lsn <= lsn) {
+            return Some(Arc::clone(&of.catalog));
+        }
+        let (changed, catalog) = &*self.shown.read();
+        (*changed <= lsn || is_weakened("take any catalog")).then(|| Arc::clone(catalog))
+    }
+
     /// The visible catalog alone.
     pub(crate) fn catalog(&self) -> Arc<C> {
         Arc::clone(&self.shown.read().1)

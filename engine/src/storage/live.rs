@@ -18,6 +18,8 @@ pub(super) struct Live {
     floor: AtomicU64,
     /// Last commit applied completely.
     tip: AtomicU64,
+    /// Last commit of which is known that it is applied and that the log has it.
+    logged: AtomicU64,
     /// What `set_visible` was last told; may run ahead of `tip` for a moment.
     published: AtomicU64,
 }
@@ -50,6 +52,7 @@ impl Live {
             readers: Mutex::default(),
             floor: AtomicU64::new(applied.0),
             tip: AtomicU64::new(applied.0),
+            logged: AtomicU64::new(applied.0),
             published: AtomicU64::new(applied.0),
         }
     }
@@ -98,6 +101,25 @@ impl Live {
     pub(super) fn register_visible_with<T>(&self, capture: impl FnOnce() -> T) -> (Lsn, T) {
         let mut readers = self.readers.lock();
         let lsn = self.visible();
+        readers.add(lsn);
+        (lsn, capture())
+    }
+
+    /// The log has commit `lsn`, which has been applied.
+    pub(super) fn advance_logged(&self, lsn: Lsn) {
+        self.logged.store(lsn.0, Ordering::Release);
+    }
+
+    /// Begins to read at the last commit that the log has.
+    pub(super) fn register_logged_with<T>(&self, capture: impl FnOnce() -> T) -> (Lsn, T) {
+        let mut readers = self.readers.lock();
+        // What is visible the log has, too, though it may not have been said yet; versions before it may be gone.
+        let logged = Lsn(self.logged.load(Ordering::Acquire));
+        let lsn = if is_weakened("begin before what is visible") {
+            logged
+        } else {
+            logged.max(self.visible())
+        };
         readers.add(lsn);
         (lsn, capture())
     }

@@ -336,7 +336,20 @@ impl Store {
         Snapshot::new(lsn, root, Arc::clone(&self.live))
     }
 
-    /// The state at the last commit applied: for transactions that also write.
+    /// The log has commit `lsn`, which has been applied: transactions that also write may begin with it.
+    pub(crate) fn note_logged(&self, lsn: Lsn) {
+        self.live.advance_logged(lsn);
+    }
+
+    /// The state at the last commit that the log has, visible or not: for transactions that also write, whoever else
+    /// commits just now.
+    #[must_use]
+    pub(crate) fn snapshot_logged(&self) -> Snapshot {
+        let (lsn, root) = self.live.register_logged_with(|| self.root());
+        Snapshot::new(lsn, root, Arc::clone(&self.live))
+    }
+
+    /// The state at the last commit applied: for who holds the sequencer.
     #[must_use]
     pub(crate) fn snapshot_tip(&self) -> Snapshot {
         let (lsn, root) = self.live.register_tip_with(|| self.root());
