@@ -113,7 +113,7 @@ fn raw_deltas(writes: &WriteSet, storage: StorageId) -> Vec<RawDelta> {
     writes
         .storage(storage)
         .into_iter()
-        .flat_map(|staged| &staged.rows)
+        .flat_map(|staged| staged.rows.iter())
         .filter(|(_, row)| row.is_changed())
         .map(|(key, row)| RawDelta {
             key: key.clone(),
@@ -289,7 +289,7 @@ fn recompute(
     Ok(writes
         .storage(relation.storage)
         .into_iter()
-        .flat_map(|staged| &staged.rows)
+        .flat_map(|staged| staged.rows.iter())
         .filter_map(|(key, row)| Some((key.clone(), Arc::clone(row.after.as_ref()?))))
         .collect())
 }

@@ -3,6 +3,7 @@
 //! Nothing is locked: a commit checks whether anything read has changed since. The sequencer (`commit`) is the next
 //! door; a transaction never writes to the log or the store itself.
 
+mod key_map;
 mod read_set;
 mod reader;
 mod spill;

@@ -3,8 +3,6 @@
 //! Ordered by storage and key, so a commit walks it straight into the record. It never decodes a row. What goes beyond its
 //! bound of memory spills (`spill`): rows in memory hide spilled ones. A failure there latches: [`WriteSet::check`] tells.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -12,6 +10,7 @@ use std::sync::Arc;
 use tailwater_proto::record_codec::ChangeRef;
 use tailwater_proto::{Direction, Key, KeyRange, StorageId};
 
+use super::key_map::KeyMap;
 use super::spill::{Spill, SpillCursor};
 use crate::storage::{Result, ScratchRoom, StorageError};
 
@@ -53,7 +52,7 @@ impl Staged {
 pub(crate) struct StagedStorage {
     pub(crate) section: Section,
     pub(crate) schema_version: u32,
-    pub(crate) rows: BTreeMap<Key, Staged>,
+    pub(crate) rows: KeyMap<Staged>,
 }
 
 /// A step back: what was staged of a key.
@@ -231,31 +230,21 @@ impl WriteSet {
     ) {
         let storage = storage_for_write(&mut self.storages, target);
         storage.schema_version = target.schema_version;
-        match storage.rows.entry(key) {
-            Entry::Vacant(vacant) => {
-                if let Some(undo) = &mut self.undo {
-                    undo.push(Undo {
-                        storage: target.storage,
-                        key: vacant.key().clone(),
-                        previous,
-                    });
-                }
-                vacant.insert(Staged { before, after });
+        if let Some(undo) = &mut self.undo {
+            undo.push(Undo {
+                storage: target.storage,
+                key: key.clone(),
+                previous,
+            });
+        }
+        if let Some((staged, given)) = storage.rows.insert_new(key, Staged { before, after }) {
+            if let Some(step) = self.undo.as_mut().and_then(|undo| undo.last_mut()) {
+                step.previous = Some(staged.clone());
             }
-            Entry::Occupied(mut occupied) => {
-                if let Some(undo) = &mut self.undo {
-                    undo.push(Undo {
-                        storage: target.storage,
-                        key: occupied.key().clone(),
-                        previous: Some(occupied.get().clone()),
-                    });
-                }
-                let staged = occupied.get_mut();
-                if staged.is_absent() {
-                    staged.before = before;
-                }
-                staged.after = after;
+            if staged.is_absent() {
+                staged.before = given.before;
             }
+            staged.after = given.after;
         }
     }
 
@@ -287,11 +276,7 @@ impl WriteSet {
         let Some(staged) = self.storage(storage) else {
             return Ok(None);
         };
-        let rows = &staged.rows;
-        // Keys that ascend are looked for past the end.
-        let is_beyond = rows.last_key_value().is_none_or(|(last, _)| key > last);
-        let found = if is_beyond { None } else { rows.get(key) };
-        match (found, &self.spill) {
+        match (staged.rows.get(key), &self.spill) {
             (Some(staged), Some(_)) if staged.is_absent() => Ok(None),
             (Some(staged), _) => Ok(Some(staged.after.clone())),
             (None, None) => Ok(None),
@@ -385,8 +370,7 @@ impl WriteSet {
             return None;
         }
         let rows = &self.storage(storage)?.rows;
-        let bounds: (Bound<&[u8]>, Bound<&[u8]>) = (as_slice(&range.lo), as_slice(&range.hi));
-        Some(rows.range::<[u8], _>(bounds))
+        Some(rows.range(as_slice(&range.lo), as_slice(&range.hi)))
     }
 
     /// All storages with rows staged in memory, ascending.
@@ -595,7 +579,7 @@ fn storage_for_write(
         let staged = StagedStorage {
             section: target.section,
             schema_version: target.schema_version,
-            rows: BTreeMap::new(),
+            rows: KeyMap::default(),
         };
         storages.insert(place, (target.storage, staged));
         place
@@ -651,13 +635,8 @@ mod tests {
         let mut writes = WriteSet::default();
         writes.put(TARGET, Key::from(&b"a"[..]), bytes("0"), bytes("1"));
         writes.put(TARGET, Key::from(&b"a"[..]), bytes("1"), bytes("2"));
-        let staged = writes
-            .storage(StorageId(70))
-            .unwrap()
-            .rows
-            .values()
-            .next()
-            .unwrap();
+        let rows = &writes.storage(StorageId(70)).unwrap().rows;
+        let (_, staged) = rows.iter().next().unwrap();
         assert_eq!(
             (staged.before.clone(), staged.after.clone()),
             (bytes("0"), bytes("2"))
