@@ -13,6 +13,7 @@ use crate::table_writer::TableWriter;
 /// A statement that is ready to run.
 #[derive(Debug)]
 pub(crate) struct Prepared {
+    text: Arc<str>,
     /// The catalog version it was bound against.
     pub(crate) catalog_version: u64,
     /// What to run.
@@ -23,7 +24,7 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// A statement that is bound and optimized against a catalog.
-    pub(crate) fn new(catalog: &Catalog, mut bound: BoundStatement) -> Self {
+    pub(crate) fn new(catalog: &Catalog, sql: &str, mut bound: BoundStatement) -> Self {
         if let BoundStatement::Insert(insert) = &mut bound {
             insert.source.inline_values();
         }
@@ -35,10 +36,16 @@ impl Prepared {
         };
         let writer = table.map(|table| TableWriter::new(catalog, table));
         Self {
+            text: Arc::from(sql),
             catalog_version: catalog.version(),
             bound,
             writer,
         }
+    }
+
+    /// Whether it is the statement of that text, for a transaction with plans of that version.
+    pub(crate) fn is_of(&self, sql: &str, plan_version: Option<u64>) -> bool {
+        plan_version == Some(self.catalog_version) && *self.text == *sql
     }
 }
 
@@ -81,7 +88,7 @@ impl StatementCache {
     }
 
     /// Keeps a statement.
-    pub(crate) fn put(&self, sql: &str, prepared: Arc<Prepared>) {
+    pub(crate) fn put(&self, prepared: Arc<Prepared>) {
         if self.capacity == 0 {
             return;
         }
@@ -95,6 +102,7 @@ impl StatementCache {
         }
         inner.clock += 1;
         let now = inner.clock;
-        inner.entries.insert(Arc::from(sql), (now, prepared));
+        let text = Arc::clone(&prepared.text);
+        inner.entries.insert(text, (now, prepared));
     }
 }

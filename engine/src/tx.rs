@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::execute::{self, Ran, Surroundings};
 use crate::params::{Parameters, Params};
+use crate::prepared::Prepared;
 use crate::rows::Rows;
 use crate::sql::parser::parse_one;
 use crate::sql::statement::Statement;
@@ -81,6 +82,8 @@ pub struct Tx<'t> {
     engine: &'t Arc<Engine>,
     txn: &'t mut Transaction,
     cancel: CancelToken,
+    /// The statement that ran last: many transactions run one again and again.
+    last: Option<Arc<Prepared>>,
 }
 
 impl std::fmt::Debug for Tx<'_> {
@@ -97,6 +100,7 @@ impl<'t> Tx<'t> {
             engine,
             txn,
             cancel: CancelToken::default(),
+            last: None,
         }
     }
 
@@ -192,8 +196,17 @@ impl<'t> Tx<'t> {
             parameters,
         };
         let before = self.txn.savepoint();
-        let ran = match self.engine.statements.get_for(sql, self.txn.plan_version()) {
-            Some(prepared) => execute::run_prepared(&around, self.txn, &prepared),
+        let plan_version = self.txn.plan_version();
+        let last = self.last.take();
+        let prepared = last
+            .filter(|last| last.is_of(sql, plan_version))
+            .or_else(|| self.engine.statements.get_for(sql, plan_version));
+        let ran = match prepared {
+            Some(prepared) => {
+                let ran = execute::run_prepared(&around, self.txn, &prepared);
+                self.last = Some(prepared);
+                ran
+            }
             None => {
                 let parsed = parse_one(sql)?;
                 if needs_session(&parsed.statement) {

@@ -214,9 +214,9 @@ pub(crate) fn prepare(
         let naive = std::mem::replace(plan, empty_plan());
         *plan = optimize(naive, catalog, &**engine);
     });
-    let prepared = Arc::new(Prepared::new(catalog, bound));
+    let prepared = Arc::new(Prepared::new(catalog, sql, bound));
     if cacheable {
-        engine.statements.put(sql, Arc::clone(&prepared));
+        engine.statements.put(Arc::clone(&prepared));
     }
     Ok(prepared)
 }
