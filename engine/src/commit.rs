@@ -1,8 +1,9 @@
 //! The sequencer: one short critical section that turns a transaction into one record with one number.
 //!
 //! In order: check what was read, step the views, take the next LSN, encode the record once, merge it into the store,
-//! hand it to the feed and to the log. Where no view has a part in it the record is encoded before. An error up to the encoding leaves no trace; after it nothing can fail but the
-//! log, and a log that failed poisons the engine. Becoming durable and visible is the log's next step (`engine`).
+//! hand it to the feed and to the log. Where no view has a part in it the record is encoded before. An error up to the
+//! encoding leaves no trace; after it nothing can fail but the log, and a log that failed poisons the engine. Becoming
+//! durable and visible is the log's next step (`engine`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

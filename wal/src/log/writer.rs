@@ -297,8 +297,9 @@ impl Log {
             return Ok(());
         }
         let queue = self.queue.lock();
+        // A record that the log has refused to take was never appended; then there is the failure.
         assert!(
-            lsn <= queue.appended,
+            lsn <= queue.appended || queue.failure.is_some(),
             "who waits waits for a record that has been appended"
         );
         match self.promise(&queue, lsn) {
