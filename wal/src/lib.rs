@@ -24,7 +24,7 @@ pub use log::parts::LargeRecord;
 pub use log::reader::{Piece, Reader};
 pub use log::recover::{OnRecord, RecoveryReport, Refusal, Replay, TailCut};
 pub use log::slots::{Slot, SlotState};
-pub use log::survey::{Fault, Survey, SurveyedRecord, epoch_history, survey};
+pub use log::survey::{Fault, Survey, SurveyedPiece, epoch_history, survey};
 pub use log::wal::Wal;
 pub use log::writer::DurableHook;
 pub use settings::{Background, SealedReads, Settings, SyncMode};

@@ -1,16 +1,20 @@
-//! The log: of an open database what its reader gives, of one that is closed all that lies in its files.
+//! The log: of an open database what its reader gives, of one that is closed all that lies in its files. A long record is
+//! never in memory as a whole.
 
 use std::path::Path;
 
-use tailwater_proto::Lsn;
-use tailwater_proto::record_codec::{RecordView, Section};
+use tailwater_proto::{DecodeError, Lsn};
+use tailwater_wal::Piece;
 use tailwater_wal::vfs::Vfs;
 
+use super::record::RecordDecoder;
 use super::report::{CheckPart, Damage, Findings};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
 const STEP: &str = "the log";
+/// A record in parts that is longer is checked part by part.
+const WHOLE_BYTES_MAX: usize = 1 << 20;
 
 /// Reads all retained records of an open log up to now.
 pub(super) fn check(engine: &Engine, findings: &mut Findings<'_>) -> Result<()> {
@@ -27,11 +31,20 @@ pub(super) fn check(engine: &Engine, findings: &mut Findings<'_>) -> Result<()> 
             }
             Err(error) => return Err(Error::of_log(error)),
         };
+        let (mut decoder, mut at) = (RecordDecoder::default(), 0);
         while after < until {
-            match reader.next() {
-                Ok(Some((lsn, payload))) => {
-                    after = lsn;
-                    check_record(lsn, &payload, findings);
+            match reader.next_piece(WHOLE_BYTES_MAX) {
+                Ok(Some((lsn, piece))) => {
+                    let (bytes, is_last) = match &piece {
+                        Piece::Record(record) => (&**record, true),
+                        Piece::Part { bytes, is_last } => (&**bytes, *is_last),
+                    };
+                    let decoded = decoder.take(at, bytes, is_last, &mut |_| ());
+                    at += bytes.len() as u64;
+                    if let Some(decoded) = decoded {
+                        (after, at) = (lsn, 0);
+                        note_record(lsn, decoded, findings);
+                    }
                 }
                 Ok(None) => return Ok(()),
                 Err(tailwater_wal::Error::Released { oldest }) if oldest > after.next() => {
@@ -69,12 +82,35 @@ pub(super) fn check(engine: &Engine, findings: &mut Findings<'_>) -> Result<()> 
     Ok(())
 }
 
-/// Reads all records that lie in the files of a log that nobody has open.
-pub(super) fn survey(vfs: &dyn Vfs, dir: &Path, findings: &mut Findings<'_>) -> Result<()> {
-    let survey = tailwater_wal::survey(vfs, dir, &mut |record| {
-        if let Some(damage) = check_record(record.lsn, record.payload, findings) {
-            damage.file = Some(record.file.to_owned());
-            damage.offset = Some(record.offset);
+/// A record, and how long it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LongRecord {
+    pub(super) lsn: Lsn,
+    pub(super) bytes: u64,
+}
+
+/// Reads all records that lie in the files of a log that nobody has open; returns the last one that is longer than
+/// `bytes_max`.
+pub(super) fn survey(
+    vfs: &dyn Vfs,
+    dir: &Path,
+    bytes_max: u64,
+    findings: &mut Findings<'_>,
+) -> Result<Option<LongRecord>> {
+    let mut decoder = RecordDecoder::default();
+    let mut long = None;
+    let survey = tailwater_wal::survey(vfs, dir, &mut |piece| {
+        let decoded = decoder.take(piece.at, piece.bytes, piece.is_last, &mut |_| ());
+        let bytes = piece.at + piece.bytes.len() as u64;
+        if decoded.is_some() && bytes > bytes_max {
+            let lsn = piece.lsn;
+            long = Some(LongRecord { lsn, bytes });
+        }
+        if let Some(decoded) = decoded
+            && let Some(damage) = note_record(piece.lsn, decoded, findings)
+        {
+            damage.file = Some(piece.file.to_owned());
+            damage.offset = Some(piece.offset);
         }
     })
     .map_err(Error::of_log)?;
@@ -100,25 +136,17 @@ pub(super) fn survey(vfs: &dyn Vfs, dir: &Path, findings: &mut Findings<'_>) -> 
             tail.offset
         ));
     }
-    Ok(())
+    Ok(long)
 }
 
-/// Decodes a record and each change in it; returns the damage, if it is listed.
-fn check_record<'f>(
+/// Counts a record that was decoded; returns the damage, if it is listed.
+fn note_record<'f>(
     lsn: Lsn,
-    payload: &[u8],
+    decoded: std::result::Result<i64, DecodeError>,
     findings: &'f mut Findings<'_>,
 ) -> Option<&'f mut Damage> {
     findings.report.records += 1;
     findings.progress(STEP, findings.report.records);
-    let decoded = RecordView::decode(payload).and_then(|record| {
-        for section in [Section::Base, Section::Derived, Section::State] {
-            record
-                .changes(section)
-                .try_for_each(|change| change.map(drop))?;
-        }
-        Ok(())
-    });
     let error = decoded.err()?;
     let listed = findings.report.damages.len();
     findings.damage(Damage {

@@ -6,6 +6,7 @@
 mod content;
 mod log;
 mod offline;
+mod record;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub(crate) use self::content::{describe_key, storage_name};
 pub(crate) use self::offline::{no_database, open_over};
+pub(crate) use self::record::RecordDecoder;
 use self::report::Findings;
 pub use self::report::{CheckOptions, CheckPart, CheckReport, Damage};
 use crate::builder::Builder;
@@ -78,7 +80,9 @@ impl Database {
 impl Builder {
     /// Checks the database in a folder without changing anything in it: what [`Database::check_with`] checks, as it
     /// would be after opening, on a damaged database too; with [`CheckOptions::deep`] every page of the storage file
-    /// as well. While another process has it open, only the state of the last checkpoint is checked; a note says so.
+    /// as well. While another process has it open, or the log has a transaction that the storage file has not and that is
+    /// larger than [`transaction_memory_bytes_max`](crate::Settings::transaction_memory_bytes_max), rows, indexes and
+    /// views are checked as of the last checkpoint; a note says so.
     ///
     /// # Errors
     /// When there is no database, or the system refuses a read; damage is in the report.

@@ -1,7 +1,8 @@
 //! Checking a database that nobody has open, or of which only the last checkpoint may be read.
 //!
 //! It is opened over a file system whose changes are forgotten, so that recovery runs and nothing below changes. A
-//! database that does not open is checked as far as its parts can be read.
+//! database that does not open is checked as far as its parts can be read, and one whose log has a transaction that
+//! recovery could not keep in memory as its last checkpoint has it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -41,8 +42,10 @@ pub(super) fn check(builder: Builder, path: &Path, options: &CheckOptions) -> Re
         return check_attached(&builder.vfs(vfs), path, owner, options);
     }
     let mut findings = Findings::new(options);
+    let mut long = None;
     if vfs.exists(&log_path).unwrap_or(false) {
-        log::survey(&*vfs, &log_path, &mut findings)?;
+        let bytes_max = builder.settings.transaction_memory_bytes_max;
+        long = log::survey(&*vfs, &log_path, bytes_max, &mut findings)?;
     }
     if !has_storage {
         let message = format!("{} is not there", storage_path.display());
@@ -59,6 +62,21 @@ pub(super) fn check(builder: Builder, path: &Path, options: &CheckOptions) -> Re
                 ..Damage::new(CheckPart::StorageFile, wrong)
             });
         }
+    }
+    if let Some(long) = long
+        && let Ok(database) = attach_over(&builder, &vfs, path)
+        && database.visible_lsn() < long.lsn
+    {
+        // What recovery makes of it would be in memory.
+        findings.note(format!(
+            "the log has a transaction of {} MiB, lsn {}, that is not in the storage file yet: rows, indexes and views \
+             were checked as of lsn {}; open the database once to have all of them checked",
+            long.bytes >> 20,
+            long.lsn,
+            database.visible_lsn()
+        ));
+        check_content(database.engine(), &mut findings)?;
+        return Ok(findings.report);
     }
     match open_over(&builder, &vfs, path) {
         Ok(database) => check_content(database.engine(), &mut findings)?,
@@ -85,6 +103,16 @@ pub(crate) fn open_over(
     builder.open(path)
 }
 
+/// Attaches to the last checkpoint of a database that nobody has open, so that nothing in its folder changes.
+fn attach_over(
+    builder: &Builder,
+    vfs: &Arc<dyn Vfs>,
+    path: &Path,
+) -> Result<crate::database::Database> {
+    let overlay = Arc::new(Overlay::new(Arc::clone(vfs)));
+    builder.clone().vfs(overlay).read_only(true).open(path)
+}
+
 /// What can be checked of a database that does not open.
 fn check_parts(
     builder: &Builder,
@@ -104,13 +132,7 @@ fn check_parts(
     } else {
         findings.note(format!("the database does not open: {}", error.message()));
     }
-    let overlay: Arc<dyn Vfs> = Arc::new(Overlay::new(Arc::clone(vfs)));
-    let attached = builder
-        .clone()
-        .vfs(Arc::clone(&overlay))
-        .read_only(true)
-        .open(path);
-    if let Ok(database) = attached {
+    if let Ok(database) = attach_over(builder, vfs, path) {
         findings.note(format!(
             "rows, indexes and views were checked as of the last checkpoint, lsn {}",
             database.visible_lsn()
@@ -119,6 +141,7 @@ fn check_parts(
     }
     let storage_path = path.join(file_name::STORAGE);
     let store = builder.settings.store.clone();
+    let overlay = Arc::new(Overlay::new(Arc::clone(vfs)));
     match Store::open_read_only(overlay, &storage_path, store) {
         Ok(store) => {
             findings

@@ -2,19 +2,17 @@
 //!
 //! Records are applied in one run without gaps, so that what they make is a state there was. If the storage file is
 //! damaged the run begins as early as it can: applying a record again changes nothing, and brings back what the file
-//! has lost.
+//! has lost. It is read piece by piece: no record need fit into memory.
 
 use std::path::Path;
 
 use tailwater_proto::Lsn;
-use tailwater_proto::record_codec::{ChangeRef, RecordView, Section};
+use tailwater_proto::record_codec::ChangeRef;
 use tailwater_wal::vfs::Vfs;
 
 use super::report::{SalvageOptions, SalvageReport};
-use crate::check::{CheckPart, Damage};
+use crate::check::{CheckPart, Damage, RecordDecoder};
 use crate::error::{Error, Result};
-
-const SECTIONS: [Section; 3] = [Section::Base, Section::Derived, Section::State];
 
 /// Runs of records that can be read and decoded, each without gaps, ascending.
 pub(super) struct LogRuns {
@@ -24,19 +22,13 @@ pub(super) struct LogRuns {
 }
 
 /// Which records are applied.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct LogPlan {
     /// First and last; nothing if the first is greater.
     first: Lsn,
     last: Lsn,
-}
-
-fn decodes(payload: &[u8]) -> bool {
-    RecordView::decode(payload).is_ok_and(|record| {
-        SECTIONS
-            .iter()
-            .all(|section| record.changes(*section).all(|change| change.is_ok()))
-    })
+    /// Of those, the ones that decode, as runs.
+    runs: Vec<(Lsn, Lsn)>,
 }
 
 impl LogRuns {
@@ -46,13 +38,15 @@ impl LogRuns {
         if !vfs.exists(dir).unwrap_or(false) {
             return Ok(Self { runs, end: None });
         }
-        let survey = tailwater_wal::survey(vfs, dir, &mut |record| {
-            if !decodes(record.payload) {
+        let mut decoder = RecordDecoder::default();
+        let survey = tailwater_wal::survey(vfs, dir, &mut |piece| {
+            let decoded = decoder.take(piece.at, piece.bytes, piece.is_last, &mut |_| ());
+            if decoded.is_none_or(|decoded| decoded.is_err()) {
                 return;
             }
             match runs.last_mut() {
-                Some((_, last)) if last.next() == record.lsn => *last = record.lsn,
-                _ => runs.push((record.lsn, record.lsn)),
+                Some((_, last)) if last.next() == piece.lsn => *last = piece.lsn,
+                _ => runs.push((piece.lsn, piece.lsn)),
             }
         })
         .map_err(Error::of_log)?;
@@ -139,7 +133,11 @@ impl LogRuns {
             });
         }
         report.lsn = last.max(report.applied_lsn);
-        LogPlan { first, last }
+        LogPlan {
+            first,
+            last,
+            runs: self.runs.clone(),
+        }
     }
 }
 
@@ -151,30 +149,34 @@ fn lose(report: &mut SalvageReport, first: Lsn, last: Lsn, why: &str) {
 }
 
 impl LogPlan {
-    /// Calls `work` with the commit time and each change of every record that is applied, in order.
+    fn applies(&self, lsn: Lsn) -> bool {
+        let at = self.runs.partition_point(|(_, last)| *last < lsn);
+        let run = self.runs.get(at);
+        self.first <= lsn && lsn <= self.last && run.is_some_and(|(first, _)| *first <= lsn)
+    }
+
+    /// Calls `work` with each change of every record that is applied, in order; says when the last of them was committed.
     pub(super) fn each_change(
         &self,
         vfs: &dyn Vfs,
         dir: &Path,
-        work: &mut dyn FnMut(i64, ChangeRef<'_>),
-    ) -> Result<()> {
+        work: &mut dyn FnMut(ChangeRef<'_>),
+    ) -> Result<Option<i64>> {
+        let mut newest_us = None;
         if self.first > self.last {
-            return Ok(());
+            return Ok(newest_us);
         }
-        tailwater_wal::survey(vfs, dir, &mut |record| {
-            if record.lsn < self.first || record.lsn > self.last || !decodes(record.payload) {
+        let mut decoder = RecordDecoder::default();
+        tailwater_wal::survey(vfs, dir, &mut |piece| {
+            // Their changes are worked with as they come: all of them are known to be right.
+            if !self.applies(piece.lsn) {
                 return;
             }
-            let Ok(record) = RecordView::decode(record.payload) else {
-                return;
-            };
-            for section in SECTIONS {
-                for change in record.changes(section).flatten() {
-                    work(record.commit_time_us(), change);
-                }
+            if let Some(Ok(time_us)) = decoder.take(piece.at, piece.bytes, piece.is_last, work) {
+                newest_us = newest_us.max(Some(time_us));
             }
         })
         .map_err(Error::of_log)?;
-        Ok(())
+        Ok(newest_us)
     }
 }

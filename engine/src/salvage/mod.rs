@@ -165,7 +165,7 @@ impl Salvage {
         let mut next_id = self.source.next_id();
         let mut strangers: BTreeSet<StorageId> = self.source.storages();
         self.plan
-            .each_change(&*self.vfs, &self.log_dir, &mut |_, change| {
+            .each_change(&*self.vfs, &self.log_dir, &mut |change| {
                 next_id = next_id.max(change.storage.0.saturating_add(1));
                 if change.storage == system_storage::OBJECTS {
                     match change.after {
@@ -235,9 +235,9 @@ impl Salvage {
                     target.put(*id, key, Some(row));
                 })?;
         }
-        self.plan
-            .each_change(&*self.vfs, &self.log_dir, &mut |record_time_us, change| {
-                commit_time_us = commit_time_us.max(record_time_us);
+        let newest_us = self
+            .plan
+            .each_change(&*self.vfs, &self.log_dir, &mut |change| {
                 if wanted.contains(&change.storage) {
                     target.put(
                         change.storage,
@@ -246,6 +246,7 @@ impl Salvage {
                     );
                 }
             })?;
+        commit_time_us = commit_time_us.max(newest_us.unwrap_or(i64::MIN));
         target.flush();
         if let Some(error) = target.failed {
             return Err(error);

@@ -2,8 +2,8 @@
 //! `tailwater wal dump`.
 //!
 //! It only reads, takes no lock, and goes on to the next file where a file ends, so it works beside a writer and on
-//! damage. It never judges: `recover` does. The lines of JSON are described in FORMAT.md, from which
-//! `tests/dump.py` was written, and both print the same. Next door: `scan`.
+//! damage. It never judges: `recover` does; nor does it hold more of a payload than a piece. The lines of JSON are
+//! described in FORMAT.md, from which `tests/dump.py` was written, and both print the same. Next door: `scan`.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -16,7 +16,7 @@ use super::format::{
     BLOCK_BYTES, Epoch, FrameHeader, FrameKind, HeaderFault, SegmentHeader, parse_segment_name,
     seed,
 };
-use super::scan::{End, Scanner, Step};
+use super::scan::{End, Passed, Scanner};
 use super::slots::{self, Listed};
 use super::{lines, reserve};
 use crate::error::{Error, Result};
@@ -400,14 +400,14 @@ impl Current {
             payload_crc: header.payload_crc,
             crc_ok,
         };
-        Ok(match self.scanner.step()? {
-            Step::Frame { header, offset, .. } => {
+        Ok(match self.scanner.pass()? {
+            Passed::Frame { header, offset } => {
                 if matches!(header.kind, FrameKind::Record | FrameKind::Commit) {
                     self.expected = self.expected.max(header.lsn.next());
                 }
                 Some(dumped(header, offset, true))
             }
-            Step::End(end) => {
+            Passed::End(end) => {
                 self.end = Some(end);
                 end.torn.map(|header| dumped(header, end.offset, false))
             }

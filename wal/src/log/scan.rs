@@ -1,12 +1,13 @@
 //! Walks the frames of one segment file from front to back.
 //!
 //! It tells a frame from padding and from the place where frames end; whether that end is torn or damaged is for
-//! `recover` to judge. It keeps no more than a window of the file, or one record, in memory.
-//! Next door: `recover` and `dump`, which share it.
+//! `recover` to judge. It keeps a window of the file in memory, and a payload longer than that only if it is asked for it
+//! as a whole. Next door: `recover`, `survey` and `dump`, which share it.
 
 use std::io;
 use std::sync::Arc;
 
+use crc32fast::Hasher;
 use tailwater_proto::Lsn;
 
 use super::format::{BLOCK_BYTES, FRAME_BYTES, FRAMES_AT, FrameHeader, frame_len};
@@ -14,6 +15,8 @@ use crate::mutant;
 use crate::vfs::VfsFile;
 
 const WINDOW_BYTES: usize = 256 << 10;
+/// The most bytes of a payload that are looked at together; more than a part of a record has, as logs are set.
+pub(crate) const PIECE_BYTES: usize = 1 << 20;
 const BLOCK: u64 = BLOCK_BYTES as u64;
 
 /// What the scanner met.
@@ -24,6 +27,14 @@ pub(crate) enum Step<'a> {
         offset: u64,
         payload: &'a [u8],
     },
+    /// No frame starts here.
+    End(End),
+}
+
+/// As [`Step`], without the payload.
+pub(crate) enum Passed {
+    /// A frame whose header and payload are as they were written.
+    Frame { header: FrameHeader, offset: u64 },
     /// No frame starts here.
     End(End),
 }
@@ -85,6 +96,21 @@ impl Scanner {
 
     /// The next frame, or the place where there is none.
     pub(crate) fn step(&mut self) -> io::Result<Step<'_>> {
+        Ok(match self.pass()? {
+            Passed::End(end) => Step::End(end),
+            Passed::Frame { header, offset } => Step::Frame {
+                header,
+                offset,
+                // Read already, unless it is very long: this only borrows the window again.
+                payload: self
+                    .bytes(offset + FRAME_BYTES as u64, header.len as usize)?
+                    .unwrap_or_default(),
+            },
+        })
+    }
+
+    /// As [`step`](Self::step); however long the payload is, only pieces of it are in memory.
+    pub(crate) fn pass(&mut self) -> io::Result<Passed> {
         loop {
             let offset = self.offset;
             let seed = self.seed;
@@ -96,31 +122,55 @@ impl Scanner {
                     self.offset = offset.next_multiple_of(BLOCK);
                     continue;
                 }
-                return Ok(Step::End(End { offset, torn: None }));
+                return Ok(Passed::End(End { offset, torn: None }));
             };
-            let len = header.len as usize;
-            let whole = self
-                .bytes(offset + FRAME_BYTES as u64, len)?
-                .map(crate::checksum);
-            if whole != Some(header.payload_crc)
-                && !(whole.is_some() && mutant::is("skip_payload_checksum"))
+            let found = self.payload_crc(offset, &header)?;
+            if found != Some(header.payload_crc)
+                && !(found.is_some() && mutant::is("skip_payload_checksum"))
             {
-                return Ok(Step::End(End {
+                return Ok(Passed::End(End {
                     offset,
                     torn: Some(header),
                 }));
             }
-            self.offset = offset + frame_len(len) as u64;
-            // Read already: this only borrows the window again.
-            let payload = self
-                .bytes(offset + FRAME_BYTES as u64, len)?
-                .unwrap_or_default();
-            return Ok(Step::Frame {
-                header,
-                offset,
-                payload,
-            });
+            self.offset = offset + frame_len(header.len as usize) as u64;
+            return Ok(Passed::Frame { header, offset });
         }
+    }
+
+    /// Goes on at `offset`, where a frame begins.
+    pub(crate) fn go_to(&mut self, offset: u64) {
+        self.offset = offset;
+    }
+
+    /// Bytes of the payload of the frame at `offset`, as many as are looked at together, from byte `from` of it on.
+    pub(crate) fn piece(
+        &mut self,
+        offset: u64,
+        header: &FrameHeader,
+        from: usize,
+    ) -> io::Result<&[u8]> {
+        let len = (header.len as usize).saturating_sub(from).min(PIECE_BYTES);
+        let at = offset + (FRAME_BYTES + from) as u64;
+        Ok(self.bytes(at, len)?.unwrap_or_default())
+    }
+
+    /// The checksum of the payload of the frame at `offset`; `None` if the file ends before it does.
+    fn payload_crc(&mut self, offset: u64, header: &FrameHeader) -> io::Result<Option<u32>> {
+        let end = offset + FRAME_BYTES as u64 + u64::from(header.len);
+        if end > self.file_len {
+            return Ok(None);
+        }
+        let (mut hasher, mut from) = (Hasher::new(), 0);
+        while from < header.len as usize {
+            let piece = self.piece(offset, header, from)?;
+            if piece.is_empty() {
+                return Ok(None);
+            }
+            hasher.update(piece);
+            from += piece.len();
+        }
+        Ok(Some(hasher.finalize()))
     }
 
     /// Looks behind the end for groups of this segment. Every group starts at a block.
@@ -155,16 +205,20 @@ impl Scanner {
             if let Some(header) = bytes
                 .first_chunk()
                 .and_then(|h| FrameHeader::decode(h, seed))
+                && self.payload_crc(at, &header)? == Some(header.payload_crc)
             {
-                let payload = self.bytes(at + FRAME_BYTES as u64, header.len as usize)?;
-                if payload.map(crate::checksum) == Some(header.payload_crc) {
-                    self.offset = at;
-                    return Ok(true);
-                }
+                self.offset = at;
+                return Ok(true);
             }
             at += BLOCK;
         }
         Ok(false)
+    }
+
+    /// Bytes of the file that are kept.
+    #[cfg(test)]
+    pub(crate) fn window_bytes(&self) -> usize {
+        self.window.capacity()
     }
 
     fn is_padding(&mut self, offset: u64) -> io::Result<bool> {

@@ -1,20 +1,21 @@
 //! Reads all that can be read of a log, whatever state it is in, and says where it cannot.
 //!
 //! It goes on behind damage, where the next whole frame begins, and tells damage from an unconfirmed tail by the
-//! rules of `recover`. It takes no lock and writes nothing: the log must not be in use. Next door: `scan`.
+//! rules of `recover`. A record is given piece by piece, and only once it is known to be whole: one in parts is read a
+//! second time then. It takes no lock and writes nothing: the log must not be in use. Next door: `scan`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tailwater_proto::Lsn;
 
-use super::assembly::Assembly;
 use super::format::{
-    BLOCK_BYTES, Epoch, FrameHeader, FrameKind, HeaderFault, SegmentHeader, parse_segment_name,
-    seed,
+    BLOCK_BYTES, Epoch, FRAMES_AT, FrameHeader, FrameKind, HeaderFault, PART_BYTES, SegmentHeader,
+    parse_segment_name, seed, split_part,
 };
 use super::recover::TailCut;
-use super::scan::{Scanner, Step};
+use super::scan::{Passed, Scanner};
 use crate::error::{Error, Result};
 use crate::vfs::{OpenMode, Vfs, VfsFile};
 
@@ -56,29 +57,36 @@ pub struct Fault {
     pub reason: &'static str,
 }
 
-/// A record as a survey delivers it.
+/// Bytes of a record as a survey delivers it: all of it, or a piece of one that is long.
+///
+/// The pieces of a record follow each other, from byte 0 on, and it is whole: none is of a record that was given up.
 #[derive(Clone, Copy, Debug)]
-pub struct SurveyedRecord<'a> {
+pub struct SurveyedPiece<'a> {
     /// Its number.
     pub lsn: Lsn,
-    /// What it holds.
-    pub payload: &'a [u8],
-    /// The segment file.
+    /// Where in the record the bytes begin.
+    pub at: u64,
+    /// The bytes, a mebibyte at most.
+    pub bytes: &'a [u8],
+    /// Whether the record ends with them.
+    pub is_last: bool,
+    /// The segment file in which the record begins.
     pub file: &'a Path,
-    /// Where its frame begins.
+    /// Where its frame begins there.
     pub offset: u64,
     /// Faults met before it: its predecessors may be missing.
     pub faults_before: usize,
 }
 
-/// Reads every record of the log in `dir` that can be read, oldest first.
+/// Reads every record of the log in `dir` that can be read, oldest first, those that are long piece by piece: nothing of
+/// them needs to be in memory.
 ///
 /// # Errors
 /// When the file system refuses; damage is in the survey.
 pub fn survey(
     vfs: &dyn Vfs,
     dir: &Path,
-    on_record: &mut dyn FnMut(SurveyedRecord<'_>),
+    on_piece: &mut dyn FnMut(SurveyedPiece<'_>),
 ) -> Result<Survey> {
     let names = vfs.list(dir).map_err(|e| Error::io("list", dir, e))?;
     let mut files: Vec<_> = names
@@ -87,6 +95,7 @@ pub fn survey(
         .collect();
     files.sort_unstable_by_key(|((_, number), _)| *number);
     let mut walk = Walk {
+        vfs,
         survey: Survey::default(),
         expected: None,
         confirmed: Lsn::ZERO,
@@ -96,12 +105,12 @@ pub fn survey(
         last_with_records: 0,
         is_written: false,
         open: None,
-        on_record,
+        on_piece,
     };
     for (name, path) in files {
         walk.survey.segments += 1;
         walk.segment += 1;
-        walk.segment(vfs, name, &path)?;
+        walk.segment(name, &path)?;
     }
     Ok(walk.finish())
 }
@@ -131,6 +140,7 @@ pub fn epoch_history(vfs: &dyn Vfs, dir: &Path) -> Result<Vec<Epoch>> {
 }
 
 struct Walk<'w> {
+    vfs: &'w dyn Vfs,
     survey: Survey,
     /// The record to come; `None` until something says.
     expected: Option<Lsn>,
@@ -144,9 +154,52 @@ struct Walk<'w> {
     last_with_records: u64,
     /// Something is behind the last frame.
     is_written: bool,
-    /// The record whose parts are being read, and where it begins.
-    open: Option<(Assembly, PathBuf, u64)>,
-    on_record: &'w mut dyn FnMut(SurveyedRecord<'_>),
+    /// The record whose parts are being read.
+    open: Option<Open>,
+    on_piece: &'w mut dyn FnMut(SurveyedPiece<'_>),
+}
+
+/// A record of which some parts have been met.
+#[derive(Clone, Debug)]
+struct Open {
+    lsn: Lsn,
+    codec: u8,
+    /// Bytes of the parts so far.
+    len: u64,
+    /// The segments with parts of it, in order, each with the seed of its checksums.
+    segments: Vec<(PathBuf, u32)>,
+    /// Where the first of those parts begins.
+    offset: u64,
+    /// Whether that is the record's beginning; if not it may have been released.
+    is_whole: bool,
+}
+
+impl Open {
+    /// Whether the frame, whose part begins at byte `at`, holds the next part.
+    fn continues(&self, header: &FrameHeader, at: Option<u64>) -> bool {
+        let is_later = matches!(header.kind, FrameKind::Chunk | FrameKind::Commit);
+        is_later && (header.lsn, header.codec) == (self.lsn, self.codec) && at == Some(self.len)
+    }
+
+    /// Takes the part that continues it.
+    fn add(&mut self, header: &FrameHeader, segment: &Place<'_>) {
+        self.len += u64::from(header.len).saturating_sub(PART_BYTES as u64);
+        if self
+            .segments
+            .last()
+            .is_none_or(|(path, _)| path != segment.path)
+        {
+            self.segments.push((segment.path.to_owned(), segment.seed));
+        }
+    }
+}
+
+/// A frame's place.
+#[derive(Clone, Copy, Debug)]
+struct Place<'p> {
+    path: &'p Path,
+    seed: u32,
+    offset: u64,
 }
 
 impl Walk<'_> {
@@ -166,8 +219,8 @@ impl Walk<'_> {
         });
     }
 
-    fn segment(&mut self, vfs: &dyn Vfs, name: (u32, u64), path: &Path) -> Result<()> {
-        let opened = open(vfs, path).map_err(|e| Error::io("read", path, e))?;
+    fn segment(&mut self, name: (u32, u64), path: &Path) -> Result<()> {
+        let opened = open(self.vfs, path).map_err(|e| Error::io("read", path, e))?;
         let Some((header, file)) = self.header(name, path, opened) else {
             return Ok(());
         };
@@ -180,9 +233,10 @@ impl Walk<'_> {
             // What comes before may have been released; what comes next is a record after it.
             self.survey.last_lsn = header.after_lsn;
         }
-        let scanner = Scanner::new(file, seed(header.salt));
+        let seed = seed(header.salt);
+        let scanner = Scanner::new(file, seed);
         scanner
-            .and_then(|scanner| self.frames(path, scanner, header.recycled))
+            .and_then(|scanner| self.frames(path, seed, scanner, header.recycled))
             .map_err(|e| Error::io("read", path, e))?;
         // No segment before it, no record in it: it tells where the log stands.
         self.expected.get_or_insert(header.after_lsn.next());
@@ -217,15 +271,20 @@ impl Walk<'_> {
         None
     }
 
-    fn frames(&mut self, path: &Path, mut scanner: Scanner, recycled: bool) -> std::io::Result<()> {
+    fn frames(
+        &mut self,
+        path: &Path,
+        seed: u32,
+        mut scanner: Scanner,
+        recycled: bool,
+    ) -> io::Result<()> {
         loop {
-            match scanner.step()? {
-                Step::Frame {
-                    header,
-                    offset,
-                    payload,
-                } => self.frame(path, &header, offset, payload),
-                Step::End(end) => {
+            match scanner.pass()? {
+                Passed::Frame { header, offset } => {
+                    let place = Place { path, seed, offset };
+                    self.frame(&mut scanner, place, &header)?;
+                }
+                Passed::End(end) => {
                     let remains = scanner.remains(end)?;
                     self.confirmed = self.confirmed.max(remains.durable_lsn);
                     self.place = Some((path.to_owned(), end.offset));
@@ -243,50 +302,68 @@ impl Walk<'_> {
         }
     }
 
-    fn frame(&mut self, path: &Path, header: &FrameHeader, offset: u64, payload: &[u8]) {
+    fn frame(
+        &mut self,
+        scanner: &mut Scanner,
+        place: Place<'_>,
+        header: &FrameHeader,
+    ) -> io::Result<()> {
         self.confirmed = self.confirmed.max(header.durable_lsn);
         self.is_written = false;
         let open = self.open.take();
-        match (header.kind, open) {
-            (FrameKind::Noop, _) => {}
-            (FrameKind::Record, _) => self.record(path, header.lsn, offset, payload),
-            (FrameKind::Begin, _) => {
-                self.open = Assembly::begin(header, payload, usize::MAX)
-                    .map(|assembly| (assembly, path.to_owned(), offset));
+        if header.kind == FrameKind::Noop {
+            return Ok(());
+        }
+        if header.kind == FrameKind::Record {
+            if self.note_record(place, header.lsn, u64::from(header.len)) {
+                self.give(scanner, place, header, None)?;
             }
-            (FrameKind::Chunk | FrameKind::Commit, Some((mut assembly, file, from)))
-                if assembly.continues(header, payload) =>
-            {
-                assembly.add(payload);
-                self.open = Some((assembly, file, from));
-            }
-            (FrameKind::Chunk | FrameKind::Commit, _) if self.expected.is_none() => {
-                // Its beginning may have been released.
-                self.open = Assembly::resume(header, payload).map(|mut assembly| {
-                    assembly.add(payload);
-                    (assembly, path.to_owned(), offset)
-                });
-            }
+            return Ok(());
+        }
+        let at = part_at(scanner, place.offset, header)?;
+        let begun = |from| Open {
+            lsn: header.lsn,
+            codec: header.codec,
+            len: from,
+            segments: Vec::new(),
+            offset: place.offset,
+            is_whole: header.kind == FrameKind::Begin,
+        };
+        let open = match (header.kind, open) {
+            (FrameKind::Begin, _) => at.filter(|at| *at == 0).map(begun),
+            (_, Some(open)) if open.continues(header, at) => Some(open),
+            // Its beginning may have been released.
+            _ if self.expected.is_none() => at.map(begun),
             // Its beginning cannot be read, which the next record tells.
-            (FrameKind::Chunk | FrameKind::Commit, _) => {}
-        }
-        if header.kind == FrameKind::Commit
-            && let Some((assembly, file, from)) = self.open.take()
-        {
-            match assembly.into_bytes() {
-                Some(bytes) => self.record(&file, header.lsn, from, &bytes),
-                None => self.expected = Some(header.lsn.next()),
+            _ => None,
+        };
+        let Some(mut open) = open else {
+            return Ok(());
+        };
+        open.add(header, &place);
+        if header.kind != FrameKind::Commit {
+            self.open = Some(open);
+        } else if !open.is_whole {
+            self.expected = Some(header.lsn.next());
+        } else if let Some((path, seed)) = open.segments.first() {
+            let (path, seed, offset) = (&**path, *seed, open.offset);
+            if self.note_record(Place { path, seed, offset }, open.lsn, open.len) {
+                self.give_parts(&open)?;
             }
         }
+        Ok(())
     }
 
-    fn record(&mut self, path: &Path, lsn: Lsn, offset: u64, payload: &[u8]) {
+    /// Takes note of a whole record; says whether it is to be given.
+    fn note_record(&mut self, place: Place<'_>, lsn: Lsn, len: u64) -> bool {
+        let Place { path, offset, .. } = place;
         if let Some(expected) = self.expected
             && lsn != expected
         {
             if lsn < expected {
                 let place = (path.to_owned(), offset);
-                return self.fault(place, None, "a record is out of order");
+                self.fault(place, None, "a record is out of order");
+                return false;
             }
             let missing = Some((expected, Lsn(lsn.0 - 1)));
             match self.survey.faults.last_mut() {
@@ -305,24 +382,86 @@ impl Walk<'_> {
         self.survey.first_lsn.get_or_insert(lsn);
         self.survey.last_lsn = lsn;
         self.survey.records += 1;
-        self.survey.bytes += payload.len() as u64;
+        self.survey.bytes += len;
         self.expected = Some(lsn.next());
         self.last_with_records = self.segment;
-        (self.on_record)(SurveyedRecord {
-            lsn,
-            payload,
-            file: path,
-            offset,
-            faults_before: self.survey.faults.len(),
-        });
+        true
+    }
+
+    /// Gives the payload of a frame, piece by piece: a record, or the part of the record `of` that begins at its byte `at`.
+    fn give(
+        &mut self,
+        scanner: &mut Scanner,
+        place: Place<'_>,
+        header: &FrameHeader,
+        of: Option<(Place<'_>, u64)>,
+    ) -> io::Result<()> {
+        let ends = matches!(header.kind, FrameKind::Record | FrameKind::Commit);
+        let (begin, at) = of.unwrap_or((place, 0));
+        let head = if of.is_some() { PART_BYTES } else { 0 };
+        let mut from = head;
+        loop {
+            let bytes = scanner.piece(place.offset, header, from)?;
+            let next = from + bytes.len();
+            let is_over = bytes.is_empty() || next >= header.len as usize;
+            (self.on_piece)(SurveyedPiece {
+                lsn: header.lsn,
+                at: at + (from - head) as u64,
+                bytes,
+                is_last: ends && is_over,
+                file: begin.path,
+                offset: begin.offset,
+                faults_before: self.survey.faults.len(),
+            });
+            if is_over {
+                return Ok(());
+            }
+            from = next;
+        }
+    }
+
+    /// Reads a record in parts once more, from its beginning, and gives it.
+    fn give_parts(&mut self, open: &Open) -> io::Result<()> {
+        let mut given = 0;
+        let mut begin = None;
+        for (path, seed) in &open.segments {
+            let file = self.vfs.open(path, OpenMode::Read)?;
+            let mut scanner = Scanner::new(file, *seed)?;
+            scanner.go_to(if begin.is_none() {
+                open.offset
+            } else {
+                FRAMES_AT
+            });
+            loop {
+                let (header, offset) = match scanner.pass()? {
+                    Passed::Frame { header, offset } => (header, offset),
+                    Passed::End(end) if scanner.resume_behind(end)? => continue,
+                    Passed::End(_) => break,
+                };
+                let (path, seed) = (&**path, *seed);
+                let place = Place { path, seed, offset };
+                let at = part_at(&mut scanner, offset, &header)?;
+                if header.lsn != open.lsn || at != Some(given) {
+                    return Err(changed());
+                }
+                let begin = *begin.get_or_insert(place);
+                self.give(&mut scanner, place, &header, Some((begin, given)))?;
+                given += u64::from(header.len).saturating_sub(PART_BYTES as u64);
+                if header.kind == FrameKind::Commit {
+                    return Ok(());
+                }
+            }
+        }
+        Err(changed())
     }
 
     /// Tells an unconfirmed tail from damage.
     fn finish(mut self) -> Survey {
-        if let Some((_, file, offset)) = self.open.take() {
+        if let Some(open) = self.open.take() {
             // Parts of a record that has no end.
             self.is_written = true;
-            self.place = Some((file, offset));
+            let file = open.segments.into_iter().next();
+            self.place = file.map(|(file, _)| (file, open.offset)).or(self.place);
         }
         let expected = self.expected();
         let last_with_records = self.last_with_records;
@@ -368,11 +507,22 @@ impl Walk<'_> {
     }
 }
 
+/// Where in its record the part in the frame at `offset` begins; `None` if it is too short for one.
+fn part_at(scanner: &mut Scanner, offset: u64, header: &FrameHeader) -> io::Result<Option<u64>> {
+    let head = scanner.piece(offset, header, 0)?;
+    Ok(split_part(head).map(|(at, _)| at))
+}
+
+/// What was read a moment ago is not there any more.
+fn changed() -> io::Error {
+    io::Error::other("the log was changed while it was read")
+}
+
 /// The header's block and the file.
 type Opened = (Vec<u8>, Arc<dyn VfsFile>);
 
 /// Opens a segment; `None` if it is shorter than its header.
-fn open(vfs: &dyn Vfs, path: &Path) -> std::io::Result<Option<Opened>> {
+fn open(vfs: &dyn Vfs, path: &Path) -> io::Result<Option<Opened>> {
     let file = vfs.open(path, OpenMode::Read)?;
     if file.len()? < BLOCK_BYTES as u64 {
         return Ok(None);

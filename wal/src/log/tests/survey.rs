@@ -3,14 +3,25 @@
 //! Next door: `damage`, where recovery refuses the same logs.
 
 use super::*;
-use crate::log::format::{BLOCK_BYTES, FRAMES_AT};
+use crate::log::format::{BLOCK_BYTES, FRAMES_AT, FrameKind, SegmentHeader, seed};
+use crate::log::scan::{PIECE_BYTES, Passed, Scanner};
 use crate::log::survey::{Survey, survey};
 
 fn surveyed(vfs: &MemoryVfs) -> (Survey, Vec<(Lsn, Vec<u8>)>) {
     let mut records = Vec::new();
-    let survey = survey(vfs, Path::new(DIR), &mut |record| {
-        records.push((record.lsn, record.payload.to_vec()));
+    let mut ended = true;
+    let survey = survey(vfs, Path::new(DIR), &mut |piece| {
+        assert_eq!(piece.at == 0, ended, "pieces follow each other");
+        assert!(piece.bytes.len() <= PIECE_BYTES);
+        if piece.at == 0 {
+            records.push((piece.lsn, Vec::new()));
+        }
+        let (lsn, bytes) = records.last_mut().unwrap();
+        assert_eq!((*lsn, bytes.len() as u64), (piece.lsn, piece.at));
+        bytes.extend_from_slice(piece.bytes);
+        ended = piece.is_last;
     });
+    assert!(ended, "none of a record that is not whole");
     (survey.unwrap(), records)
 }
 
@@ -118,4 +129,70 @@ fn what_recovery_takes_a_survey_takes() {
             "seed {seed}"
         );
     }
+}
+
+/// A record larger than memory used to be put together before it was given, and a frame was read whole for its checksum.
+#[test]
+fn a_long_record_is_given_in_pieces_and_only_if_it_is_whole() {
+    for chunk_bytes in [8 << 20, 256 << 10, 4096] {
+        let vfs = MemoryVfs::new();
+        let settings = Settings {
+            segment_bytes: 3 << 20,
+            chunk_bytes,
+            ..quiet()
+        };
+        let wal = create(&vfs, settings.clone());
+        let long = payload(1, 9 << 20);
+        let mut given_up = wal.begin_large(Lsn(1)).unwrap();
+        given_up.write(&long[..5 << 20]).unwrap();
+        drop(given_up);
+        for (lsn, bytes) in [(1, &long), (2, &payload(2, 10)), (3, &payload(3, 2 << 20))] {
+            wal.append(Lsn(lsn), Arc::clone(bytes)).unwrap();
+            wal.flush().unwrap();
+        }
+        wal.close().unwrap();
+        let (survey, records) = surveyed(&vfs);
+        assert_records(&records, 1..=3);
+        assert_eq!((survey.faults.len(), &survey.tail), (0, &None));
+        assert_eq!((survey.records, survey.bytes), (3, (11 << 20) + 10));
+
+        // A byte in the middle of it costs all of it.
+        let is_middle = |frame: &&DumpedFrame| {
+            let is_part = matches!(frame.kind, FrameKind::Chunk | FrameKind::Commit);
+            is_part && frame.lsn == Lsn(1)
+        };
+        let all = frames(&vfs);
+        let frame = all.iter().rfind(is_middle).unwrap();
+        flip(&vfs, &frame.file, frame.offset + 1000);
+        let (survey, records) = surveyed(&vfs);
+        assert_records(&records, 2..=3);
+        assert_eq!(survey.faults.len(), 1, "{survey:?}");
+    }
+}
+
+#[test]
+fn a_frame_is_looked_at_in_pieces() {
+    let vfs = MemoryVfs::new();
+    let settings = Settings {
+        segment_bytes: 32 << 20,
+        chunk_bytes: 20 << 20,
+        ..quiet()
+    };
+    let wal = create(&vfs, settings);
+    commit(&wal, 1..=1, 17 << 20);
+    wal.close().unwrap();
+    let file = open(&vfs, &segment_path(1));
+    let mut block = vec![0; BLOCK_BYTES];
+    file.read_exact_at(&mut block, 0).unwrap();
+    let header = SegmentHeader::decode(&block).unwrap();
+    let mut scanner = Scanner::new(file, seed(header.salt)).unwrap();
+    let passed = scanner.pass().unwrap();
+    assert!(matches!(passed, Passed::Frame { header, .. } if header.len == 17 << 20));
+    assert!(scanner.window_bytes() <= PIECE_BYTES);
+    // In the last piece.
+    flip(&vfs, &segment_path(1), FRAMES_AT + (17 << 20));
+    let [frame] = &*frames(&vfs) else {
+        panic!("one record");
+    };
+    assert!(!frame.crc_ok);
 }
