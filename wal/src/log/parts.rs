@@ -12,7 +12,7 @@ use super::format::{
     BLOCK_BYTES, FrameHeader, FrameKind, PART_BYTES, PAYLOAD_BYTES_MAX, frame_len, part_crc,
 };
 use super::group::Ticket;
-use super::pool::Purpose;
+use super::pool::{Groups, Purpose};
 use super::writer::{Intent, Log};
 use crate::error::{Error, Result};
 use crate::sync::atomic::Ordering;
@@ -38,6 +38,22 @@ impl Log {
         (len as u64).saturating_add(parts.saturating_mul(overhead as u64))
     }
 
+    /// The groups in which a record in parts is written, behind what is unwritten.
+    pub(crate) fn groups_of_parts(&self, unwritten: u64) -> Groups {
+        // What waits before a part is added, the part, and a block each for a NOOP and for padding.
+        let longest = self.waiting_bytes_max() + frame_len(PART_BYTES + self.chunk_bytes());
+        let other = (longest + 2 * BLOCK_BYTES) as u64;
+        Groups {
+            first: unwritten.saturating_add(other),
+            other,
+        }
+    }
+
+    /// Bytes of parts that wait before they are written.
+    fn waiting_bytes_max(&self) -> usize {
+        self.settings.group_bytes_max.min(PARTS_BYTES_MAX)
+    }
+
     /// Appends a payload that is longer than a part.
     pub(crate) fn append_parts(&self, lsn: Lsn, payload: &[u8]) -> Result<()> {
         if payload.len() > PAYLOAD_BYTES_MAX {
@@ -61,6 +77,7 @@ impl Log {
             }
             at = end;
         }
+        self.pool.keep_promise();
         Ok(())
     }
 
@@ -93,7 +110,7 @@ impl Log {
             lsn,
             durable_lsn: Lsn::ZERO,
         };
-        let waiting_max = self.settings.group_bytes_max.min(PARTS_BYTES_MAX);
+        let waiting_max = self.waiting_bytes_max();
         let mut queue = self.lock_queue();
         queue.check()?;
         while queue.buffer.len() >= waiting_max {

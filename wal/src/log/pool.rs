@@ -54,6 +54,46 @@ pub(crate) enum Purpose {
     Free,
 }
 
+/// Room for frames that are not written yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// How they may lie in several segments, if they may.
+    pub(crate) groups: Option<Groups>,
+}
+
+/// Groups of frames, none of which spans two segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Groups {
+    /// The most bytes that come first, with all that waits.
+    pub(crate) first: u64,
+    /// The most bytes of each of the others: so much may be left over in a segment.
+    pub(crate) other: u64,
+}
+
+impl Groups {
+    /// The shortest segment that can hold some of them.
+    fn segment_bytes_min(self) -> u64 {
+        FRAMES_AT.saturating_add(self.first.max(self.other.saturating_mul(2)))
+    }
+
+    /// Bytes of frames that are sure to find room in a segment.
+    fn room_in(self, segment_bytes: u64) -> u64 {
+        if segment_bytes < self.segment_bytes_min() {
+            return 0;
+        }
+        segment_bytes - FRAMES_AT - self.other
+    }
+
+    /// The shortest segment with so much room.
+    fn segment_bytes_for(self, room: u64) -> u64 {
+        let bytes = room.saturating_add(FRAMES_AT).saturating_add(self.other);
+        let bytes = bytes.max(self.segment_bytes_min());
+        bytes.next_multiple_of(BLOCK_BYTES as u64)
+    }
+}
+
 #[derive(Debug)]
 struct State {
     /// Numbers are never used twice, in any epoch.
@@ -69,6 +109,8 @@ struct State {
     position: u64,
     /// A segment that could not be taken back: as long as its name may be there, none behind it may go.
     half_gone: Option<PathBuf>,
+    /// So many of the segments to come, the one that is ready first, are room for a record that was agreed to.
+    promised: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +142,7 @@ impl Pool {
             },
             position: 0,
             half_gone: None,
+            promised: 0,
         };
         Self {
             reserve: Reserve::new(Arc::clone(&vfs), dir, settings.reserve_bytes),
@@ -138,7 +181,7 @@ impl Pool {
         let bytes = (state.bytes / SHRINK)
             .max(enough)
             .min(self.settings.segment_bytes);
-        if bytes >= state.bytes {
+        if bytes >= state.bytes || state.promised > 0 {
             return false;
         }
         state.bytes = bytes;
@@ -179,40 +222,134 @@ impl Pool {
         bytes <= self.next_bytes.load(Ordering::Acquire)
     }
 
-    /// Makes the next segment hold so many bytes of frames: a new file, if need be a small or a large one. What is owed to
-    /// the reserve is left alone, unless it is for that.
-    pub(crate) fn make_room(&self, bytes: u64, durable: Lsn, purpose: Purpose) -> Result<()> {
+    /// Makes room for frames: in the next segment, a new file, if need be a small one; or, for a long record, in as many as
+    /// it takes, so that none is longer than a segment. All of it is there before anything is appended: who appends a
+    /// record has told others of it by then, and could not take it back. What is owed to the reserve is left alone, unless
+    /// the room is for that.
+    pub(crate) fn make_room(&self, room: Room, durable: Lsn, purpose: Purpose) -> Result<()> {
         let mut state = self.state.lock();
-        if self.fits_next(bytes) {
+        if self.fits_next(room.bytes) {
             return Ok(());
         }
-        let least = bytes
-            .saturating_add(FRAMES_AT)
-            .next_multiple_of(BLOCK_BYTES as u64);
-        let usual = self.bytes_at_once();
-        let number = state.next_spare_no;
-        state.next_spare_no += 1;
-        let wanted = least.max(usual);
         let owed = match purpose {
             Purpose::Any => self.reserve.owed(),
             Purpose::Free => 0,
         };
+        let least = room
+            .bytes
+            .saturating_add(FRAMES_AT)
+            .next_multiple_of(BLOCK_BYTES as u64);
+        let longest = self.settings.segment_bytes;
+        // A segment that cannot hold the groups is made longer: it is no use to have several of them.
+        let divided = room
+            .groups
+            .filter(|groups| least > longest && longest >= groups.segment_bytes_min());
+        if let Some(groups) = divided {
+            return self.make_divided_room(&mut state, room.bytes, groups, durable, owed);
+        }
+        let usual = self.bytes_at_once();
+        let number = state.next_spare_no;
+        state.next_spare_no += 1;
+        let wanted = least.max(usual);
         let made = match self.fill_if_free(number, wanted, owed) {
             Err(_) if wanted > least => self.fill_if_free(number, least, owed).map(|()| least),
             made => made.map(|()| wanted),
         }?;
-        if let Some(ready) = state.ready.take() {
-            self.give_back(&mut state, ready)?;
-        }
-        state.spares.push_front(Spare {
+        let spare = Spare {
             number,
             bytes: made,
             recycled: false,
-        });
-        let made = self.make(&mut state, durable);
+        };
+        self.make_next(&mut state, 0, vec![spare], durable)
+    }
+
+    /// Makes room for groups of so many bytes in several segments, with those that stand ready for it.
+    fn make_divided_room(
+        &self,
+        state: &mut State,
+        bytes: u64,
+        groups: Groups,
+        durable: Lsn,
+        owed: u64,
+    ) -> Result<()> {
+        let longest = self.settings.segment_bytes;
+        let ready = state.ready.as_ref().map(|segment| segment.capacity);
+        let ready_room = ready.map_or(0, |bytes| groups.room_in(bytes));
+        let prefix = state
+            .spares
+            .iter()
+            .map(|spare| groups.room_in(spare.bytes))
+            .take_while(|room| *room > 0);
+        let (mut kept, mut room) = (0, ready_room);
+        for of_spare in prefix {
+            if room >= bytes {
+                break;
+            }
+            room += of_spare;
+            kept += 1;
+        }
+        let mut lens = Vec::new();
+        while room < bytes {
+            let len = groups.segment_bytes_for(bytes - room).min(longest);
+            room += groups.room_in(len);
+            lens.push(len);
+        }
+        let total = lens.iter().fold(owed, |sum, len| sum.saturating_add(*len));
+        if self.free_bytes().is_some_and(|free| free < total) {
+            return Err(self.full(state.next_spare_no));
+        }
+        let mut made = Vec::new();
+        for bytes in lens {
+            let number = state.next_spare_no;
+            state.next_spare_no += 1;
+            if let Err(error) = self.fill(number, bytes) {
+                for spare in made {
+                    let Spare { number, .. } = spare;
+                    _ = self.vfs.remove(&self.dir.join(format::spare_name(number)));
+                }
+                return Err(error);
+            }
+            made.push(Spare {
+                number,
+                bytes,
+                recycled: false,
+            });
+        }
+        let promised = kept + made.len() + usize::from(ready_room > 0);
+        if ready_room > 0 {
+            for (at, spare) in made.into_iter().enumerate() {
+                state.spares.insert(kept + at, spare);
+            }
+        } else {
+            self.make_next(state, kept, made, durable)?;
+        }
+        state.promised = promised;
+        Ok(())
+    }
+
+    /// Puts new spare files behind the first `kept`, and makes the first one of all the next segment, instead of the one
+    /// that is ready.
+    fn make_next(
+        &self,
+        state: &mut State,
+        kept: usize,
+        made: Vec<Spare>,
+        durable: Lsn,
+    ) -> Result<()> {
+        let ready = state.ready.take();
+        let given = ready.map_or(Ok(()), |ready| self.give_back(state, ready));
+        for (at, spare) in made.into_iter().enumerate() {
+            state.spares.insert(kept + at, spare);
+        }
+        let made = given.and_then(|()| self.make(state, durable));
         let made = made.map(|segment| state.ready = Some(segment));
-        self.note_next(&state);
+        self.note_next(state);
         made
+    }
+
+    /// The record that room was made for has been appended.
+    pub(crate) fn keep_promise(&self) {
+        self.state.lock().promised = 0;
     }
 
     /// Bytes of a segment that somebody waits for. If nobody prepares the next one, it may as well be a whole one.
@@ -263,7 +400,8 @@ impl Pool {
     /// Removes spare files beyond the next segment, for somebody who needs their space more. Says how many bytes.
     pub(crate) fn yield_spares(&self) -> Result<u64> {
         let mut state = self.state.lock();
-        let kept = usize::from(state.ready.is_none());
+        let is_ready = usize::from(state.ready.is_some());
+        let kept = state.promised.max(1) - is_ready;
         let mut bytes = 0;
         while state.spares.len() > kept
             && let Some(spare) = state.spares.pop_back()
@@ -333,6 +471,7 @@ impl Pool {
     pub(crate) fn take(&self, after_lsn: Lsn) -> Result<Arc<Segment>> {
         let mut state = self.state.lock();
         state.bytes = (state.bytes * 2).min(self.settings.segment_bytes);
+        state.promised = state.promised.saturating_sub(1);
         if let Some(ready) = state.ready.take() {
             self.note_next(&state);
             return Ok(ready);

@@ -16,7 +16,7 @@ use super::background::Signals;
 use super::format::{BLOCK_BYTES, FrameHeader, FrameKind, frame_len};
 use super::group::{Group, Promise, Ticket, Woken};
 use super::output::Output;
-use super::pool::{Pool, Purpose};
+use super::pool::{Pool, Purpose, Room};
 use super::reserve::is_full;
 use super::segment::Segment;
 use super::slots::Slots;
@@ -212,7 +212,8 @@ impl Log {
     pub(crate) fn ensure_room(&self, len: usize, purpose: Purpose) -> Result<()> {
         let new = self.frames_len(len).saturating_add(ROOM_MARGIN_BYTES);
         // In this order: a group that is written in between counts twice rather than not at all.
-        let needed = self.unwritten.load(Ordering::Acquire).saturating_add(new);
+        let unwritten = self.unwritten.load(Ordering::Acquire);
+        let needed = unwritten.saturating_add(new);
         if purpose == Purpose::Any && self.pool.reserve.is_owed() {
             self.pool.settle_debt(needed)?;
             self.signals.prepare();
@@ -220,13 +221,17 @@ impl Log {
         if needed <= self.room.load(Ordering::Acquire) || self.pool.fits_next(needed) {
             return Ok(());
         }
-        let made = self.pool.make_room(needed, self.durable_lsn(), purpose);
+        let room = Room {
+            bytes: needed,
+            groups: (len > self.chunk_bytes()).then(|| self.groups_of_parts(unwritten)),
+        };
+        let made = self.pool.make_room(room, self.durable_lsn(), purpose);
         match made {
             Err(error) if purpose == Purpose::Free && is_full(&error) => {
                 if self.pool.reserve.spend()? == 0 {
                     return Err(error);
                 }
-                self.pool.make_room(needed, self.durable_lsn(), purpose)
+                self.pool.make_room(room, self.durable_lsn(), purpose)
             }
             made => made,
         }

@@ -86,6 +86,67 @@ fn a_record_larger_than_a_segment_has_its_room_before_it_is_appended() {
     assert_records(&found.records, 1..=2);
 }
 
+/// Each segment of the log, its bytes.
+fn segment_lens(vfs: &MemoryVfs) -> Vec<u64> {
+    let names = vfs.list(Path::new(DIR)).unwrap();
+    let segments = names.iter().filter(|name| name.ends_with(".seg"));
+    segments
+        .map(|name| open(vfs, &Path::new(DIR).join(name)).len().unwrap())
+        .collect()
+}
+
+/// One segment as long as the record used to be made for it, which was of no use to anybody after it.
+#[test]
+fn a_long_record_has_its_room_in_segments_that_are_not_longer_than_others() {
+    // Chunks, groups, segments; in the second case a quarter of each segment is left over.
+    let many = (4 << 10, 8 << 10, 64 << 10);
+    let few = (64 << 10, 200 << 10, 1 << 20);
+    for ((chunk_bytes, group_bytes_max, segment_bytes), waiting) in
+        [(many, 0), (many, 20 << 10), (few, 0), (few, 300 << 10)]
+    {
+        let vfs = MemoryVfs::new();
+        let settings = Settings {
+            chunk_bytes,
+            group_bytes_max,
+            segment_bytes,
+            ..quiet()
+        };
+        let wal = create(&vfs, settings.clone());
+        let long = 8 * usize::try_from(segment_bytes).unwrap();
+        let before = vfs.used_bytes();
+        for too_little in [0, long as u64 / 2, long as u64] {
+            vfs.set_capacity_bytes(before + too_little);
+            assert!(!append(&wal, 1, long), "{too_little}");
+            assert_eq!(vfs.used_bytes(), before, "nothing is left of it");
+        }
+        let (mut last, mut capacity) = (0, before + 8 * long as u64);
+        vfs.set_capacity_bytes(capacity);
+        if waiting > 0 {
+            last += 1;
+            assert!(append(&wal, last, waiting));
+        }
+        last += 1;
+        wal.ensure_room(long).unwrap();
+        // Room that was agreed to is nobody else's, and enough.
+        vfs.set_capacity_bytes(0);
+        wal.yield_spares().unwrap();
+        wal.ensure_room(long).unwrap();
+        wal.append(Lsn(last), payload(last, long)).unwrap();
+        wal.ticket(Lsn(last)).wait().unwrap();
+        assert_eq!(segment_lens(&vfs).into_iter().max(), Some(segment_bytes));
+        // Again, with what is left over from it.
+        capacity += 2 * long as u64;
+        vfs.set_capacity_bytes(capacity);
+        last += 1;
+        assert!(append(&wal, last, long));
+        vfs.set_capacity_bytes(u64::MAX);
+        wal.close().unwrap();
+        drop(wal);
+        let found = recover(&vfs.crash(), settings, Lsn::ZERO).unwrap();
+        assert_records(&found.records, 1..=last);
+    }
+}
+
 #[test]
 fn spares_make_way_but_never_the_next_segment() {
     let vfs = MemoryVfs::new();
