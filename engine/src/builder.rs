@@ -11,7 +11,7 @@ use tailwater_wal::{Background, SyncMode};
 
 use crate::clock::Clock;
 use crate::settings::Settings;
-use crate::storage::StoreSettings;
+use crate::storage::{Pages, StoreSettings};
 
 /// Opens databases: settings are plain data, components (file system, clock) are injected.
 ///
@@ -31,6 +31,8 @@ pub struct Builder {
     pub(crate) backup_vfs: Option<Arc<dyn Vfs>>,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) background: Background,
+    /// How a process that only reads takes the storage file.
+    pub(crate) pages: Pages,
 }
 
 impl Default for Builder {
@@ -41,6 +43,7 @@ impl Default for Builder {
             backup_vfs: None,
             clock: None,
             background: Background::Threads,
+            pages: Pages::Checked,
         }
     }
 }

@@ -213,8 +213,8 @@ impl Builder {
             .on(path.display().to_string())
             .with_hint("check the path; reading only makes no new database"));
         }
-        let store =
-            Store::open_read_only(Arc::clone(&vfs), &storage_path, self.settings.store.clone())?;
+        let settings = self.settings.store.clone();
+        let store = Store::open_read_only(Arc::clone(&vfs), &storage_path, self.pages, settings)?;
         let meta = recovery::read_meta(&store)?.ok_or_else(|| {
             Error::new(
                 ErrorKind::Unavailable,

@@ -6,11 +6,12 @@
 
 mod common;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use common::text;
 use tailwater::{Builder, Database, params};
-use tailwater_wal::vfs::{MemoryVfs, OsVfs, Vfs};
+use tailwater_wal::vfs::{MemoryVfs, OpenMode, OsVfs, Vfs};
 
 fn builder(vfs: &Arc<dyn Vfs>) -> Builder {
     Database::builder()
@@ -18,7 +19,7 @@ fn builder(vfs: &Arc<dyn Vfs>) -> Builder {
         .without_background()
 }
 
-fn follows(vfs: &Arc<dyn Vfs>, path: &std::path::Path) {
+fn follows(vfs: &Arc<dyn Vfs>, path: &Path) {
     let db = builder(vfs).open(path).unwrap();
     db.exec(
         "CREATE TABLE t (id INT PRIMARY KEY, v TEXT);
@@ -106,7 +107,7 @@ fn follows(vfs: &Arc<dyn Vfs>, path: &std::path::Path) {
 #[test]
 fn a_reader_follows_the_checkpoints_in_memory() {
     let vfs: Arc<dyn Vfs> = Arc::new(MemoryVfs::new());
-    follows(&vfs, std::path::Path::new("db"));
+    follows(&vfs, Path::new("db"));
 }
 
 #[test]
@@ -114,4 +115,57 @@ fn a_reader_follows_the_checkpoints_on_disk() {
     let dir = tempfile::tempdir().unwrap();
     let vfs: Arc<dyn Vfs> = Arc::new(OsVfs::new());
     follows(&vfs, &dir.path().join("db"));
+}
+
+/// A reader used to look at the checksums of rows only: a bit in a key, or in a page of redb's own, could hide rows.
+#[test]
+fn a_flipped_bit_is_refused_by_a_reader_and_hides_no_row() {
+    let disk = MemoryVfs::new();
+    let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+    let db = builder(&vfs).open("db").unwrap();
+    db.exec("CREATE TABLE t (name TEXT PRIMARY KEY)", ())
+        .unwrap();
+    db.exec(
+        "INSERT INTO t SELECT 'name number ' || n FROM generate_series(1000, 1999) AS s(n)",
+        (),
+    )
+    .unwrap();
+    db.checkpoint().unwrap();
+    drop(db);
+    let file = disk
+        .open(Path::new("db/data.redb"), OpenMode::ReadWrite)
+        .unwrap();
+    let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    let needle = b"name number 1500";
+    let places = bytes.windows(needle.len()).enumerate();
+    for (at, _) in places.filter(|(_, bytes)| *bytes == needle) {
+        let at = at + needle.len() - 1;
+        file.write_all_at(&[bytes[at] ^ 1], at as u64).unwrap();
+    }
+    let refused = |error: &tailwater::Error| {
+        let is_named = error.to_string().contains("is not what was written there");
+        assert!(error.sqlstate() == "XX001" && is_named, "{error}");
+    };
+    // With debug assertions redb reads every page as it opens the file.
+    let reader = match builder(&vfs).read_only(true).open("db") {
+        Ok(reader) => reader,
+        Err(error) => return refused(&error),
+    };
+    let mut found = 0;
+    for n in 1000..2000 {
+        let sql = "SELECT count(*) FROM t WHERE name = ?";
+        let name = format!("name number {n}");
+        match reader
+            .query(sql, params![name])
+            .and_then(|rows| rows.scalar::<i64>())
+        {
+            Ok(count) => {
+                assert_eq!(count, 1, "{n}");
+                found += 1;
+            }
+            Err(error) => refused(&error),
+        }
+    }
+    assert!((1..1000).contains(&found), "{found}");
 }

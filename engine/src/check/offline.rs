@@ -18,7 +18,7 @@ use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
 use crate::open::file_name;
 use crate::overlay::Overlay;
-use crate::storage::{Store, verify_pages};
+use crate::storage::{Pages, Store, verify_pages};
 
 /// How often the last checkpoint is attached to, while the writer goes on to the next.
 const ATTACH_TRIES_MAX: u32 = 5;
@@ -64,7 +64,7 @@ pub(super) fn check(builder: Builder, path: &Path, options: &CheckOptions) -> Re
         }
     }
     if let Some(long) = long
-        && let Ok(database) = attach_over(&builder, &vfs, path)
+        && let Ok(database) = attach_over(&builder, &vfs, path, Pages::Checked)
         && database.visible_lsn() < long.lsn
     {
         // What recovery makes of it would be in memory.
@@ -108,9 +108,12 @@ fn attach_over(
     builder: &Builder,
     vfs: &Arc<dyn Vfs>,
     path: &Path,
+    pages: Pages,
 ) -> Result<crate::database::Database> {
     let overlay = Arc::new(Overlay::new(Arc::clone(vfs)));
-    builder.clone().vfs(overlay).read_only(true).open(path)
+    let mut builder = builder.clone().vfs(overlay).read_only(true);
+    builder.pages = pages;
+    builder.open(path)
 }
 
 /// What can be checked of a database that does not open.
@@ -132,7 +135,8 @@ fn check_parts(
     } else {
         findings.note(format!("the database does not open: {}", error.message()));
     }
-    if let Ok(database) = attach_over(builder, vfs, path) {
+    // Damage is named row by row where a page can be read all the same.
+    if let Ok(database) = attach_over(builder, vfs, path, Pages::AsTheyAre) {
         findings.note(format!(
             "rows, indexes and views were checked as of the last checkpoint, lsn {}",
             database.visible_lsn()
@@ -142,7 +146,7 @@ fn check_parts(
     let storage_path = path.join(file_name::STORAGE);
     let store = builder.settings.store.clone();
     let overlay = Arc::new(Overlay::new(Arc::clone(vfs)));
-    match Store::open_read_only(overlay, &storage_path, store) {
+    match Store::open_read_only(overlay, &storage_path, Pages::AsTheyAre, store) {
         Ok(store) => {
             findings
                 .note("the catalog cannot be read: tables, indexes and views were not compared");

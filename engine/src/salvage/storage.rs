@@ -13,7 +13,7 @@ use crate::check::{CheckPart, Damage, describe_key};
 use crate::error::{ErrorKind, Result};
 use crate::overlay::Overlay;
 use crate::recovery;
-use crate::storage::{Snapshot, Store, StoreSettings, Surveyed, verify_pages};
+use crate::storage::{Pages, Snapshot, Store, StoreSettings, Surveyed, verify_pages};
 
 /// See the module.
 pub(super) struct Damaged {
@@ -55,7 +55,7 @@ impl Damaged {
         }
         let wrong = verify_pages(&*overlay(), path, settings.cache_bytes)?;
         // As the last checkpoint left it; else as redb mends it, in memory.
-        let opened = Store::open_read_only(overlay(), path, settings.clone())
+        let opened = Store::open_read_only(overlay(), path, Pages::AsTheyAre, settings.clone())
             .or_else(|_| Store::open(overlay(), path, settings.clone()));
         let opened = match opened {
             Ok(store) => Some(Opened {

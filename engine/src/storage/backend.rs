@@ -1,19 +1,21 @@
 //! redb's view of the file system: its `StorageBackend` over a [`VfsFile`], for the writer and for a reader
 //! of another process. Neither takes redb's own locks: the database's lock file excludes a second writer.
-//! A reader never trusts a page before it has seen that no checkpoint was written meanwhile.
+//! A reader never trusts a page before it has seen that no checkpoint was written meanwhile, and never calls one wrong
+//! before.
 
 use std::io;
+use std::ops::Bound;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tailwater_wal::mutant;
-use tailwater_wal::vfs::VfsFile;
+use tailwater_wal::vfs::{OpenMode, Vfs, VfsFile};
 
-use std::ops::Bound;
-
+use super::compact::unfinished;
 use super::header::HeaderCopies;
 use super::pace::Pace;
-use super::page_sums::PageSums;
+use super::page_sums::{PageSums, Verdict};
 
 /// Bytes of redb's header that change whenever a checkpoint is committed.
 const HEADER_BYTES: usize = 320;
@@ -22,6 +24,8 @@ const FLAGS_AT: usize = 9;
 const FLAG_UNCLEAN: u8 = 2;
 /// No page of redb's begins with this byte.
 const NO_PAGE: u8 = 0xFF;
+/// How often a reader looks at a page that is not what its sums say.
+const LOOKS: u32 = 3;
 
 /// The writer's backend.
 #[derive(Debug)]
@@ -157,9 +161,13 @@ impl Header {
 /// header. So a page read is good if the header read *after* it still is the one read at the start; if not,
 /// the read fails and `moved` is raised. The header itself is served from the copy taken at the start, with
 /// the flag "a writer has it open" cleared (redb would want to repair the file).
+///
+/// The same holds for the pages' sums: those of checkpoint n are durable before its header, and stay as long as it does.
 #[derive(Debug)]
 pub(super) struct ReaderBackend {
-    file: Arc<dyn VfsFile>,
+    source: Source,
+    /// What its pages are checked against, if there is anything.
+    sums: Option<Arc<PageSums>>,
     /// Header as found.
     seen: Header,
     /// Header as served.
@@ -167,19 +175,29 @@ pub(super) struct ReaderBackend {
     moved: Arc<AtomicBool>,
 }
 
+/// The storage file of a reader, and where it was found.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub(super) vfs: Arc<dyn Vfs>,
+    pub(super) path: PathBuf,
+    pub(super) file: Arc<dyn VfsFile>,
+}
+
 impl ReaderBackend {
     /// Attaches to what the header names now; the header comes along.
     pub(super) fn attach(
-        file: Arc<dyn VfsFile>,
+        source: Source,
+        sums: Option<Arc<PageSums>>,
         moved: Arc<AtomicBool>,
     ) -> io::Result<(Self, Header)> {
-        let seen = Header::read(&*file)?;
+        let seen = Header::read(&*source.file)?;
         let mut served = seen.0;
         if let Some(flags) = served.get_mut(FLAGS_AT) {
             *flags &= !FLAG_UNCLEAN;
         }
         let backend = Self {
-            file,
+            source,
+            sums,
             seen,
             served,
             moved,
@@ -187,24 +205,63 @@ impl ReaderBackend {
         Ok((backend, seen))
     }
 
-    fn check_unmoved(&self) -> io::Result<()> {
-        if Header::read(&*self.file)? == self.seen {
+    /// Fails if `file` is not, or not any more, as of the checkpoint attached to.
+    fn check_unmoved(&self, file: &dyn VfsFile) -> io::Result<()> {
+        if Header::read(file)? == self.seen {
             return Ok(());
         }
         self.moved.store(true, Ordering::Release);
         Err(io::Error::other("a later checkpoint replaced this one"))
     }
+
+    fn read_unmoved(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let read = self.source.file.read_exact_at(out, offset);
+        self.check_unmoved(&*self.source.file)?;
+        read
+    }
+
+    /// Whether a page that looks wrong is, as long as the checkpoint is the one attached to.
+    fn is_wrong(&self, sums: &PageSums, offset: u64, out: &mut [u8]) -> io::Result<bool> {
+        let Source { vfs, path, file } = &self.source;
+        let (vfs, making) = (&**vfs, unfinished(path));
+        // Each time, a compaction may put another file with other sums in the place of these in between.
+        for _ in 0..LOOKS {
+            // What went wrong on the way may be right the next time.
+            self.read_unmoved(offset, out)?;
+            // A file that was compacted gets its sums after its name. Those of one that is still being made, with which
+            // it has nothing in common, know nothing of this page.
+            if sums.attach_again(vfs, &making)? && sums.verdict(offset, out)? == Verdict::Right {
+                return Ok(false);
+            }
+            if !sums.attach_again(vfs, path)? || sums.is_right(offset, out)? {
+                return Ok(false);
+            }
+            // The sums may have been ahead of the page, or of another file.
+            self.check_unmoved(&**file)?;
+            match vfs.open(path, OpenMode::Read) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                named => self.check_unmoved(&*named?)?,
+            }
+        }
+        Ok(true)
+    }
 }
 
 impl redb::StorageBackend for ReaderBackend {
     fn len(&self) -> io::Result<u64> {
-        self.file.len()
+        self.source.file.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let read = self.file.read_exact_at(out, offset);
-        self.check_unmoved()?;
-        read?;
+        self.read_unmoved(offset, out)?;
+        if let Some(sums) = &self.sums
+            && !sums.is_right(offset, out)?
+            && self.is_wrong(sums, offset, out)?
+        {
+            sums.note_wrong(offset);
+            // As the writer does it.
+            out.fill(NO_PAGE);
+        }
         if let Some(served) = usize::try_from(offset)
             .ok()
             .and_then(|offset| self.served.get(offset..))

@@ -106,7 +106,7 @@ pub(crate) struct Compacted {
 }
 
 /// Under what name the new file is made.
-fn unfinished(path: &Path) -> PathBuf {
+pub(super) fn unfinished(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(".compact");
     PathBuf::from(name)

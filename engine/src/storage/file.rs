@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use redb::{Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadableDatabase};
 use tailwater_wal::vfs::{OpenMode, Vfs, VfsFile};
 
-use super::backend::{Header, ReaderBackend, WriterBackend};
+use super::backend::{Header, ReaderBackend, Source, WriterBackend};
 use super::base::{Base, guarded};
 use super::checkpoint;
 use super::error::{Result, StorageError};
@@ -63,10 +63,20 @@ impl File {
     }
 }
 
+/// What of the storage file is looked at, beside the rows' own checksums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pages {
+    /// Each page against its checksum.
+    Checked,
+    /// Pages as they are: for who wants all that can be read of a damaged file.
+    AsTheyAre,
+}
+
 /// The storage file as a process that only reads has it open.
 pub(super) struct Reader {
     vfs: Arc<dyn Vfs>,
     path: PathBuf,
+    pages: Pages,
     cache_bytes: usize,
     attached: Mutex<Attached>,
 }
@@ -74,17 +84,29 @@ pub(super) struct Reader {
 /// The file as of one checkpoint.
 struct Attached {
     database: ReadOnlyDatabase,
+    sums: Option<Arc<PageSums>>,
     header: Header,
     moved: Arc<AtomicBool>,
 }
 
 impl Reader {
-    pub(super) fn open(vfs: Arc<dyn Vfs>, path: &Path, cache_bytes: usize) -> Result<Self> {
+    pub(super) fn open(
+        vfs: Arc<dyn Vfs>,
+        path: &Path,
+        pages: Pages,
+        cache_bytes: usize,
+    ) -> Result<Self> {
         let file = vfs.open(path, OpenMode::Read).map_err(io)?;
-        let attached = Mutex::new(Attached::new(&file, cache_bytes)?);
+        let source = Source {
+            vfs: Arc::clone(&vfs),
+            path: path.to_owned(),
+            file,
+        };
+        let attached = Mutex::new(Attached::new(source, pages, cache_bytes)?);
         Ok(Self {
             vfs,
             path: path.to_owned(),
+            pages,
             cache_bytes,
             attached,
         })
@@ -98,12 +120,16 @@ impl Reader {
     pub(super) fn reattach(&self) -> Result<Option<Base>> {
         let mut attached = self.attached.lock();
         // Under its name, for the writer may have put another file in its place.
-        let file = self.vfs.open(&self.path, OpenMode::Read).map_err(io)?;
-        let now = Header::read(&*file).map_err(io)?;
+        let source = Source {
+            vfs: Arc::clone(&self.vfs),
+            path: self.path.clone(),
+            file: self.vfs.open(&self.path, OpenMode::Read).map_err(io)?,
+        };
+        let now = Header::read(&*source.file).map_err(io)?;
         if now == attached.header && !attached.moved.load(Ordering::Acquire) {
             return Ok(None);
         }
-        let next = Attached::new(&file, self.cache_bytes)?;
+        let next = Attached::new(source, self.pages, self.cache_bytes)?;
         let base = next.base()?;
         *attached = next;
         Ok(Some(base))
@@ -111,11 +137,15 @@ impl Reader {
 }
 
 impl Attached {
-    fn new(file: &Arc<dyn VfsFile>, cache_bytes: usize) -> Result<Self> {
+    fn new(source: Source, pages: Pages, cache_bytes: usize) -> Result<Self> {
         let moved = Arc::new(AtomicBool::new(false));
+        let sums = match pages {
+            Pages::Checked => PageSums::attach(&*source.vfs, &source.path).map_err(io)?,
+            Pages::AsTheyAre => None,
+        };
         let open = || {
             let (backend, header) =
-                ReaderBackend::attach(Arc::clone(file), Arc::clone(&moved)).map_err(io)?;
+                ReaderBackend::attach(source, sums.clone(), Arc::clone(&moved)).map_err(io)?;
             let database = guarded(|| {
                 Builder::new()
                     .set_cache_size(cache_bytes)
@@ -125,25 +155,29 @@ impl Attached {
             Ok((database, header))
         };
         let opened = open();
-        let (database, header) = opened.map_err(|error| Self::told(&moved, error))?;
+        let (database, header) =
+            opened.map_err(|error| Self::told(&moved, sums.as_deref(), error))?;
         Ok(Self {
             database,
+            sums,
             header,
             moved,
         })
     }
 
     fn base(&self) -> Result<Base> {
+        let (moved, sums) = (Arc::clone(&self.moved), self.sums.clone());
         guarded(|| self.database.begin_read())
-            .and_then(|transaction| Base::new(transaction, Some(Arc::clone(&self.moved)), None))
-            .map_err(|error| Self::told(&self.moved, error))
+            .and_then(|transaction| Base::new(transaction, Some(moved), sums))
+            .map_err(|error| Self::told(&self.moved, self.sums.as_deref(), error))
     }
 
     /// The error, unless it comes from a checkpoint that was written meanwhile.
-    fn told(moved: &AtomicBool, error: StorageError) -> StorageError {
-        match moved.load(Ordering::Acquire) {
-            true => StorageError::CheckpointMoved,
-            false => error,
+    fn told(moved: &AtomicBool, sums: Option<&PageSums>, error: StorageError) -> StorageError {
+        match (moved.load(Ordering::Acquire), sums) {
+            (true, _) => StorageError::CheckpointMoved,
+            (false, Some(sums)) => sums.explain(error),
+            (false, None) => error,
         }
     }
 }

@@ -38,6 +38,7 @@ pub(crate) use compact::{Compacted, Compacting};
 pub(crate) use copy::copy_snapshot;
 pub(crate) use direct::Direct;
 pub(crate) use error::{Result, StorageError};
+pub(crate) use file::Pages;
 pub(crate) use page_sums::{remove as remove_page_sums, rename as rename_page_sums};
 pub(crate) use scan::Scan;
 pub(crate) use scratch::{Scratch, ScratchCursor, ScratchRoom, ScratchView};

@@ -2,8 +2,9 @@
 //!
 //! Rot, a write that went astray and one that was lost are seen when the page is read, and not believed. redb never
 //! writes over a page that its header reaches, so the sums of a checkpoint need not be right at the same moment as its
-//! pages, only durable before its header: a sum that is ahead of the header is one of a free page. Next door:
-//! `backend`, which asks; `header`, which guards what is rewritten in place.
+//! pages, only durable before its header: a sum that is ahead of the header is one of a free page. So another process,
+//! too, may believe what it reads here, as long as the header is the one it knows. Next door: `backend`, which asks;
+//! `header`, which guards what is rewritten in place.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -34,14 +35,25 @@ const NONE: u64 = u64::MAX;
 /// The sums of one storage file.
 #[derive(Debug)]
 pub(super) struct PageSums {
-    file: Arc<dyn VfsFile>,
     state: Mutex<State>,
     /// Where a page was found wrong last.
     wrong_at: AtomicU64,
 }
 
-#[derive(Debug, Default)]
+/// What the sums say of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// They are what was written.
+    Right,
+    /// They are not.
+    Wrong,
+    /// Of some of them nothing is known, and none is wrong.
+    Unknown,
+}
+
+#[derive(Debug)]
 struct State {
+    file: Arc<dyn VfsFile>,
     groups: BTreeMap<u64, Group>,
     /// Groups with sums that are not durable yet.
     dirty: BTreeSet<u64>,
@@ -68,11 +80,36 @@ impl PageSums {
         if is_new && let Some(dir) = beside.parent() {
             vfs.sync_dir(dir)?;
         }
-        Ok(Arc::new(Self {
-            file,
-            state: Mutex::default(),
+        Ok(Arc::new(Self::of(file)))
+    }
+
+    /// Opens the sums of the storage file at `path` to look at them beside a writer; `None` where there are none.
+    ///
+    /// # Errors
+    /// I/O.
+    pub(super) fn attach(vfs: &dyn Vfs, path: &Path) -> io::Result<Option<Arc<Self>>> {
+        let file = open_to_read(vfs, path)?;
+        Ok(file.map(|file| Arc::new(Self::of(file))))
+    }
+
+    /// Forgets all that was read, and reads what stands beside the storage file at `path` now; `false` if nothing does.
+    /// Nothing may have been noted.
+    ///
+    /// # Errors
+    /// I/O.
+    pub(super) fn attach_again(&self, vfs: &dyn Vfs, path: &Path) -> io::Result<bool> {
+        let Some(file) = open_to_read(vfs, path)? else {
+            return Ok(false);
+        };
+        *self.state.lock() = State::of(file);
+        Ok(true)
+    }
+
+    fn of(file: Arc<dyn VfsFile>) -> Self {
+        Self {
+            state: Mutex::new(State::of(file)),
             wrong_at: AtomicU64::new(NONE),
-        }))
+        }
     }
 
     /// As [`open`](Self::open), for a storage file that is about to be made: nothing is known.
@@ -98,7 +135,7 @@ impl PageSums {
                 .and_then(|from| usize::try_from(from).ok())
                 .and_then(|from| data.get(from..)?.get(..BLOCK_BYTES));
             // Of a part of a block it is not known what the whole is.
-            state.set(&*self.file, at, block.map_or(0, sum))?;
+            state.set(at, block.map_or(0, sum))?;
             at += BLOCK_BYTES as u64;
         }
         Ok(())
@@ -111,12 +148,12 @@ impl PageSums {
     pub(super) fn cut(&self, len: u64) -> io::Result<()> {
         let mut state = self.state.lock();
         let first = len.div_ceil(BLOCK_BYTES as u64);
-        let known = self.file.len()?.div_ceil(2 * SLOT_BYTES as u64);
+        let known = state.file.len()?.div_ceil(2 * SLOT_BYTES as u64);
         let loaded = state.groups.keys().next_back().map_or(0, |last| last + 1);
         for group in first / SUMS as u64..known.max(loaded) {
             let from = first.saturating_sub(group * SUMS as u64);
             let from = usize::try_from(from).unwrap_or(SUMS);
-            let sums = &mut state.group(&*self.file, group)?.sums;
+            let sums = &mut state.group(group)?.sums;
             sums.iter_mut().skip(from).for_each(|sum| *sum = 0);
             state.dirty.insert(group);
         }
@@ -132,7 +169,11 @@ impl PageSums {
         if state.dirty.is_empty() {
             return Ok(());
         }
-        let State { groups, dirty } = &mut *state;
+        let State {
+            file,
+            groups,
+            dirty,
+        } = &mut *state;
         let mut due: Vec<(u64, &mut Group)> = groups
             .iter_mut()
             .filter(|(group, _)| dirty.contains(group))
@@ -143,11 +184,10 @@ impl PageSums {
         for slot in [0, 1] {
             for (group, sums) in &due {
                 let at = (group * 2 + slot) * SLOT_BYTES as u64;
-                self.file
-                    .write_all_at(&encode_slot(*group, slot, sums), at)?;
+                file.write_all_at(&encode_slot(*group, slot, sums), at)?;
             }
             if !mutant::is("skip_page_sums_sync") {
-                self.file.sync_data()?;
+                file.sync_data()?;
             }
         }
         dirty.clear();
@@ -159,19 +199,28 @@ impl PageSums {
     /// # Errors
     /// I/O.
     pub(super) fn is_right(&self, offset: u64, data: &[u8]) -> io::Result<bool> {
+        Ok(self.verdict(offset, data)? != Verdict::Wrong)
+    }
+
+    /// What is known of bytes read from the storage file.
+    ///
+    /// # Errors
+    /// I/O.
+    pub(super) fn verdict(&self, offset: u64, data: &[u8]) -> io::Result<Verdict> {
         if mutant::is("believe_any_page") || !offset.is_multiple_of(BLOCK_BYTES as u64) {
-            return Ok(true);
+            return Ok(Verdict::Unknown);
         }
         let mut state = self.state.lock();
-        let mut at = offset;
+        let (mut at, mut verdict) = (offset, Verdict::Right);
         for block in data.chunks_exact(BLOCK_BYTES) {
-            let known = state.get(&*self.file, at)?;
-            if known != 0 && known != sum(block) {
-                return Ok(false);
+            match state.get(at)? {
+                0 => verdict = Verdict::Unknown,
+                known if known != sum(block) => return Ok(Verdict::Wrong),
+                _ => {}
             }
             at += BLOCK_BYTES as u64;
         }
-        Ok(true)
+        Ok(verdict)
     }
 
     /// Notes that a page is not what was written.
@@ -193,25 +242,33 @@ impl PageSums {
 }
 
 impl State {
-    fn group(&mut self, file: &dyn VfsFile, group: u64) -> io::Result<&mut Group> {
+    fn of(file: Arc<dyn VfsFile>) -> Self {
+        Self {
+            file,
+            groups: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+        }
+    }
+
+    fn group(&mut self, group: u64) -> io::Result<&mut Group> {
         use std::collections::btree_map::Entry;
         Ok(match self.groups.entry(group) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(Group::read(file, group)?),
+            Entry::Vacant(unknown) => unknown.insert(Group::read(&*self.file, group)?),
         })
     }
 
-    fn get(&mut self, file: &dyn VfsFile, offset: u64) -> io::Result<u32> {
+    fn get(&mut self, offset: u64) -> io::Result<u32> {
         let (group, at) = place(offset);
-        let sums = &self.group(file, group)?.sums;
+        let sums = &self.group(group)?.sums;
         Ok(sums.get(at).copied().unwrap_or(0))
     }
 
-    fn set(&mut self, file: &dyn VfsFile, offset: u64, sum: u32) -> io::Result<()> {
+    fn set(&mut self, offset: u64, sum: u32) -> io::Result<()> {
         let (group, at) = place(offset);
         // What is rewritten in place has its own guard.
         let sum = if offset == 0 { 0 } else { sum };
-        if let Some(known) = self.group(file, group)?.sums.get_mut(at) {
+        if let Some(known) = self.group(group)?.sums.get_mut(at) {
             *known = sum;
         }
         // Also if it stays the same: what a failed sync left in the caches may be gone from the disk.
@@ -285,6 +342,14 @@ fn decode_slot(group: u64, slot: u64, bytes: &[u8]) -> Option<Group> {
         number: u64::from_le_bytes(*number),
         sums: sums.iter().map(|sum| u32::from_le_bytes(*sum)).collect(),
     })
+}
+
+/// The file with the sums of the storage file at `path`, if there is one.
+fn open_to_read(vfs: &dyn Vfs, path: &Path) -> io::Result<Option<Arc<dyn VfsFile>>> {
+    match vfs.open(&beside(path), OpenMode::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
 }
 
 /// Where the sums of a storage file are.

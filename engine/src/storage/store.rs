@@ -18,7 +18,7 @@ use super::apply::Apply;
 use super::checkpoint::UnderWay;
 use super::compact::{Compactions, remove_unfinished};
 use super::error::{Result, StorageError};
-use super::file::{File, Reader, Writer, create, in_file, io};
+use super::file::{File, Pages, Reader, Writer, create, in_file, io};
 use super::generation::{Generation, Root};
 use super::history::History;
 use super::live::Live;
@@ -146,10 +146,11 @@ impl Store {
     pub(crate) fn open_read_only(
         vfs: Arc<dyn Vfs>,
         path: &Path,
+        pages: Pages,
         settings: StoreSettings,
     ) -> Result<Self> {
         let open = || {
-            let reader = Reader::open(Arc::clone(&vfs), path, settings.cache_bytes)?;
+            let reader = Reader::open(Arc::clone(&vfs), path, pages, settings.cache_bytes)?;
             Self::with_file(File::Reader(Box::new(reader)), path, settings, Pace::none())
         };
         open().map_err(|error| in_file(error, path))

@@ -1,16 +1,18 @@
 //! Reading the file while its writer is alive: exact at the checkpoint attached to, or an error; never mixed.
 
-use tailwater_wal::vfs::{OsVfs, Vfs};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tailwater_wal::vfs::{OpenMode, OsVfs, Vfs};
 
 use super::*;
-use crate::storage::StorageError;
+use crate::storage::{Pages, StorageError};
 
 fn attach(vfs: &Arc<dyn Vfs>, path: &Path, cache_bytes: usize) -> Result<Store, StorageError> {
     let settings = StoreSettings {
         cache_bytes,
         ..StoreSettings::default()
     };
-    Store::open_read_only(Arc::clone(vfs), path, settings)
+    Store::open_read_only(Arc::clone(vfs), path, Pages::Checked, settings)
 }
 
 fn rows(generation: u32) -> impl Iterator<Item = Write> {
@@ -118,4 +120,89 @@ fn there_is_nothing_to_attach_to_without_a_file() {
         matches!(error, StorageError::Io { path: Some(_), .. }),
         "{error}"
     );
+}
+
+/// What a process that attaches again and again beside a busy writer meets: each time all of one state, or that there is a
+/// newer one. Never damage, though pages, sums and, with a compaction, both files are replaced under it.
+fn attaches_beside_a_busy_writer(vfs: &Arc<dyn Vfs>, path: &Path, checkpoints: u32) {
+    let store = Store::open(Arc::clone(vfs), path, settings()).unwrap();
+    let lsn = commit(&store, rows(0));
+    store.checkpoint(lsn, &[]).unwrap();
+    let done = AtomicBool::new(false);
+    let (mut whole, mut moved) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for generation in 1..=checkpoints {
+                let mut random = Random::new(generation.into());
+                let chosen = rows(generation).filter(|_| random.one_in(3));
+                let lsn = commit(&store, chosen.collect::<Vec<_>>());
+                store.checkpoint(lsn, &[]).unwrap();
+                if generation % 4 == 0 {
+                    store.compact(&**vfs).unwrap();
+                }
+            }
+            done.store(true, Ordering::Release);
+        });
+        while !done.load(Ordering::Acquire) {
+            let found = attach(vfs, path, 0).and_then(|reader| {
+                let mut scan = reader.snapshot_visible().scan(
+                    StorageId(1),
+                    KeyRange::all(),
+                    Direction::Forward,
+                );
+                let mut count = 0;
+                while scan.next()?.is_some() {
+                    count += 1;
+                }
+                Ok(count)
+            });
+            match found {
+                Ok(count) => {
+                    assert_eq!(count, 3000);
+                    whole += 1;
+                }
+                Err(StorageError::CheckpointMoved) => moved += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    });
+    assert!(whole > 0, "{moved} were of a state that was");
+    let last = attach(vfs, path, 0).unwrap();
+    assert_eq!(all(&last.snapshot_visible(), StorageId(1)).len(), 3000);
+}
+
+#[test]
+fn a_reader_beside_a_busy_writer_sees_no_damage_in_memory() {
+    let vfs: Arc<dyn Vfs> = Arc::new(new_vfs());
+    attaches_beside_a_busy_writer(&vfs, path(), 40);
+}
+
+#[test]
+fn a_reader_beside_a_busy_writer_sees_no_damage_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let vfs: Arc<dyn Vfs> = Arc::new(OsVfs::new());
+    attaches_beside_a_busy_writer(&vfs, &dir.path().join("data.redb"), 40);
+}
+
+/// A crash between the names of a compacted file and of its sums: the sums under the old name are of another file.
+#[test]
+fn a_compacted_file_is_read_with_its_sums_under_their_first_name() {
+    let vfs = new_vfs();
+    let store = open(&vfs);
+    let lsn = commit(&store, rows(0));
+    store.checkpoint(lsn, &[]).unwrap();
+    let lsn = commit(&store, rows(1));
+    store.checkpoint(lsn, &[]).unwrap();
+    let sums = |name: &str| Path::new(&format!("{}{name}", path().display())).to_owned();
+    let file = vfs.open(&sums(".sums"), OpenMode::Read).unwrap();
+    let mut old = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+    file.read_exact_at(&mut old, 0).unwrap();
+    store.compact(&vfs).unwrap();
+    drop(store);
+    vfs.rename(&sums(".sums"), &sums(".compact.sums")).unwrap();
+    let file = vfs.open(&sums(".sums"), OpenMode::CreateNew).unwrap();
+    file.write_all_at(&old, 0).unwrap();
+    let vfs: Arc<dyn Vfs> = Arc::new(vfs);
+    let reader = attach(&vfs, path(), 0).unwrap();
+    assert_eq!(all(&reader.snapshot_visible(), StorageId(1)).len(), 3000);
 }

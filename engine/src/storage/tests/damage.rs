@@ -3,7 +3,7 @@
 use tailwater_wal::vfs::{OpenMode, Vfs};
 
 use super::*;
-use crate::storage::StorageError;
+use crate::storage::{Pages, StorageError};
 
 /// A file with rows, and where in it `needle` stands.
 fn file_with_rows(needle: &[u8]) -> (MemoryVfs, Vec<usize>) {
@@ -35,9 +35,10 @@ fn flip(vfs: &MemoryVfs, at: usize) {
     file.write_all_at(&[byte[0] ^ 4], at as u64).unwrap();
 }
 
-/// As a check or a salvage has the file open: rows have a checksum of their own, pages are taken as they are.
+/// As a salvage has the file open: rows have a checksum of their own, pages are taken as they are.
 fn open_without_sums(vfs: &MemoryVfs) -> Store {
-    Store::open_read_only(Arc::new(vfs.clone()), path(), settings()).unwrap()
+    let vfs = Arc::new(vfs.clone());
+    Store::open_read_only(vfs, path(), Pages::AsTheyAre, settings()).unwrap()
 }
 
 #[test]
@@ -57,23 +58,31 @@ fn a_damaged_page_is_refused_with_its_place_and_hides_no_row() {
         });
         assert!(error.sqlstate() == "XX001" && is_named, "{text}");
     };
-    // With debug assertions redb reads every page as it opens the file.
-    let store = match Store::open(Arc::new(vfs.clone()), path(), settings()) {
-        Ok(store) => store,
-        Err(error) => return named(error),
-    };
-    let snapshot = store.snapshot_visible();
-    let mut refused = 0;
-    for n in 0..500 {
-        match snapshot.get(StorageId(7), &super::named(&format!("key{n:05}"))) {
-            Ok(row) => assert!(row.is_some(), "{n}"),
+    let disk: Arc<dyn Vfs> = Arc::new(vfs.clone());
+    // A process that only reads used to take pages as they are.
+    let reader = || Store::open_read_only(Arc::clone(&disk), path(), Pages::Checked, settings());
+    for opened in [reader(), Store::open(Arc::clone(&disk), path(), settings())] {
+        // With debug assertions redb reads every page as it opens the file.
+        let store = match opened {
+            Ok(store) => store,
             Err(error) => {
                 named(error);
-                refused += 1;
+                continue;
+            }
+        };
+        let snapshot = store.snapshot_visible();
+        let mut refused = 0;
+        for n in 0..500 {
+            match snapshot.get(StorageId(7), &super::named(&format!("key{n:05}"))) {
+                Ok(row) => assert!(row.is_some(), "{n}"),
+                Err(error) => {
+                    named(error);
+                    refused += 1;
+                }
             }
         }
+        assert!((1..100).contains(&refused), "{refused} rows of one page");
     }
-    assert!((1..100).contains(&refused), "{refused} rows of one page");
 }
 
 #[test]
