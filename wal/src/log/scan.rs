@@ -179,7 +179,7 @@ impl Scanner {
         let block_left = BLOCK - end.offset % BLOCK;
         let block_left = block_left.min(self.file_len.saturating_sub(end.offset));
         let here = self.bytes(end.offset, usize::try_from(block_left).unwrap_or(0))?;
-        remains.written = here.is_some_and(|bytes| bytes.iter().any(|byte| *byte != 0));
+        remains.written = here.is_some_and(|bytes| !crate::is_zero(bytes));
         let head = here.and_then(|bytes| bytes.first_chunk());
         remains.named = head.map_or(Lsn::ZERO, FrameHeader::named);
         let seed = self.seed;
@@ -227,9 +227,7 @@ impl Scanner {
             .min(self.file_len)
             .saturating_sub(offset);
         let left = usize::try_from(left).unwrap_or(0);
-        Ok(self
-            .bytes(offset, left)?
-            .is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0)))
+        Ok(self.bytes(offset, left)?.is_some_and(crate::is_zero))
     }
 
     /// Bytes of the file, `None` when it ends before.

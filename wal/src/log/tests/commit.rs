@@ -119,15 +119,16 @@ fn block_on(future: impl Future<Output = Result<()>>) -> Result<()> {
 
 #[test]
 fn tickets_are_futures_beside_blocked_waiters() {
+    let (threads, commits) = (few(8, 4), few(100, 2));
     for settings in [quiet(), threaded()] {
         let vfs = MemoryVfs::new();
         let wal = create(&vfs, settings);
         let last = Mutex::new(0);
         thread::scope(|scope| {
-            for number in 0..8 {
+            for number in 0..threads {
                 let (wal, last) = (&wal, &last);
                 scope.spawn(move || {
-                    for _ in 0..100 {
+                    for _ in 0..commits {
                         let lsn = sequence(wal, last).unwrap();
                         let ticket = wal.ticket(lsn);
                         if number % 2 == 0 {
@@ -141,15 +142,16 @@ fn tickets_are_futures_beside_blocked_waiters() {
                 });
             }
         });
-        assert_eq!(wal.durable_lsn(), Lsn(800));
+        let last = threads * commits;
+        assert_eq!(wal.durable_lsn(), Lsn(last));
         let late = {
-            wal.append(Lsn(801), payload(801, 5)).unwrap();
-            wal.ticket(Lsn(801))
+            wal.append(Lsn(last + 1), payload(801, 5)).unwrap();
+            wal.ticket(Lsn(last + 1))
         };
         wal.close().unwrap();
         block_on(late).unwrap();
         assert!(matches!(
-            wal.append(Lsn(802), payload(1, 1)),
+            wal.append(Lsn(last + 2), payload(1, 1)),
             Err(Error::Closed)
         ));
     }
@@ -157,14 +159,14 @@ fn tickets_are_futures_beside_blocked_waiters() {
 
 #[test]
 fn a_failed_sync_reaches_every_waiter_and_stops_the_log() {
-    for after in 0..6 {
+    for after in 0..few(6, 1) as u32 {
         let vfs = MemoryVfs::new();
         let wal = create(&vfs, threaded());
         vfs.fail_sync_after(after);
         let last = Mutex::new(0);
         let acknowledged = AtomicU64::new(0);
         thread::scope(|scope| {
-            for number in 0..16 {
+            for number in 0..few(16, 4) {
                 let (wal, last, acknowledged) = (&wal, &last, &acknowledged);
                 scope.spawn(move || {
                     loop {

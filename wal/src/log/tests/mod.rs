@@ -32,12 +32,20 @@ pub(crate) const ID: [u8; 16] = *b"0123456789abcdef";
 
 /// Small segments, no threads, seeded salts: the whole run depends on nothing else.
 pub(crate) fn quiet() -> Settings {
+    let usual = Settings::default();
     Settings {
         segment_bytes: 64 << 10,
         background: Background::Caller,
         seed: Some(1),
-        ..Settings::default()
+        // Filling it takes Miri minutes.
+        reserve_bytes: few(usual.reserve_bytes, 0),
+        ..usual
     }
+}
+
+/// As many as there are to be; under Miri, which takes some hundred times as long, a few.
+pub(crate) fn few(usual: u64, under_miri: u64) -> u64 {
+    if cfg!(miri) { under_miri } else { usual }
 }
 
 pub(crate) fn payload(lsn: u64, len: usize) -> Arc<[u8]> {

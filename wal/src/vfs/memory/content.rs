@@ -96,7 +96,7 @@ impl Content {
         let Some(slot) = self.blocks.get_mut(index) else {
             return;
         };
-        if slot.is_none() && bytes.iter().all(|byte| *byte == 0) {
+        if slot.is_none() && crate::is_zero(bytes) {
             return;
         }
         let forgotten = self.forgotten.remove(&index);
