@@ -17,6 +17,7 @@ use crate::sql::binder::bind_expr;
 use crate::sql::binder::names::{fold, object_name};
 use crate::sql::binder::types::sql_type;
 use crate::sql::ddl;
+use crate::sql::keywords::quoted;
 use crate::sql::statement::{
     AlterAction, AlterTable, ColumnDef, ColumnOption, Ident, Parsed, Rename, TableConstraint,
 };
@@ -310,7 +311,7 @@ impl Change<'_> {
         let Some(check) = self.table.checks.get(place) else {
             return Ok(());
         };
-        let to = definition::quoted(to);
+        let to = quoted(to);
         let sql = rename_column(&check.sql, &self.table.name.name, from, &to);
         let system = SystemTables::new(self.around.engine, &txn.catalog);
         let again = parse_condition(&sql).and_then(|condition| {

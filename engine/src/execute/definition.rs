@@ -9,7 +9,7 @@ use crate::catalog::{
     Catalog, Column, Identity, Index, NestedField, Object, ObjectName, Relation, RelationKind,
     Sequence,
 };
-use crate::sql::keywords::is_reserved;
+use crate::sql::keywords::quoted;
 
 /// CREATE TABLE, constraints included; other indexes have statements of their own.
 pub(super) fn table_sql(catalog: &Catalog, table: &Relation) -> String {
@@ -231,19 +231,6 @@ fn push_type(sql: &mut String, ty: &SqlType, nested: &[NestedField], above: &Pat
         items.push("...".to_owned());
     }
     let _ = write!(sql, " ({})", items.join(", "));
-}
-
-pub(super) fn quoted(name: &str) -> String {
-    let is_plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !is_reserved(name);
-    if is_plain {
-        name.to_owned()
-    } else {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    }
 }
 
 fn name_sql(name: &ObjectName) -> String {

@@ -1,6 +1,6 @@
 //! Names: from Protobuf's to SQL's.
 
-use crate::sql::keywords::is_reserved;
+pub(super) use crate::sql::keywords::quoted;
 
 /// `ChatMessage` and `chatMessage` are `chat_message`, `HTTPServer` is `http_server`.
 pub(super) fn snake_case(name: &str) -> String {
@@ -21,19 +21,6 @@ pub(super) fn snake_case(name: &str) -> String {
         snake.extend(letter.to_lowercase());
     }
     snake
-}
-
-/// The name as SQL text has it.
-pub(super) fn quoted(name: &str) -> String {
-    let is_plain = name
-        .chars()
-        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-        && !name.is_empty();
-    match is_plain && !is_reserved(name) {
-        true => name.to_owned(),
-        false => format!("\"{}\"", name.replace('"', "\"\"")),
-    }
 }
 
 /// A path into a document, or a column, as SQL text has it.
@@ -68,10 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sql_would_read_otherwise_is_quoted() {
-        assert_eq!(quoted("channel"), "channel");
-        assert_eq!(quoted("select"), "\"select\"");
-        assert_eq!(quoted("SenderName"), "\"SenderName\"");
+    fn each_part_of_a_path_is_quoted() {
         assert_eq!(quoted_path("channel.from"), "channel.\"from\"");
     }
 }

@@ -164,9 +164,32 @@ pub fn is_reserved(word: &str) -> bool {
     word != "user" && tailwater_views::reserved::is_reserved(&word)
 }
 
+/// A name as it can stand in a statement: bare where that is safe, quoted where it is not.
+pub fn quoted(name: &str) -> String {
+    let is_plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && !is_reserved(name);
+    if is_plain {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_quoted_where_they_must_be() {
+        assert_eq!(quoted("user"), "user");
+        assert_eq!(quoted("Order Line"), "\"Order Line\"");
+        assert_eq!(quoted("select"), "\"select\"");
+        assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
+        assert_eq!(quoted(""), "\"\"");
+    }
 
     #[test]
     fn words_are_sorted_and_user_is_a_name() {

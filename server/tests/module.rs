@@ -1,0 +1,140 @@
+//! `tailwater module check` as its users meet it, and the options of modules as protoc reads them.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Command;
+
+use common::run;
+
+const CHAT: &str = r#"syntax = "proto3";
+option go_package = "./chatpb";
+package chatpb;
+
+service ChatService {
+  rpc JoinChannel(Channel) returns (stream Message) {}
+  rpc SendMessage(stream Message) returns (MessageAck) {}
+}
+message Channel    { string name = 1; string senders_name = 2; }
+message Message    { string sender = 1; Channel channel = 2; string message = 3; }
+message MessageAck { string status = 1; }
+"#;
+
+const ANNOTATED: &str = r#"syntax = "proto3";
+import "tailwater/v1/options.proto";
+import "shared/point.proto";
+service Places {
+  rpc Near(Point) returns (stream Place) {
+    option (tailwater.v1.bind) = { subscribe: "SELECT * FROM places WHERE at.x = :x" };
+  }
+  rpc Guess(Place) returns (Place);
+}
+message Place {
+  option (tailwater.v1.table) = { name: "places" index: { columns: ["at.x", "at.y"] } };
+  string id = 1;
+  Point at = 2;
+  string note = 3 [(tailwater.v1.column) = { default: "'none'" check: "length(note) < 100" }];
+}
+"#;
+
+fn write(dir: &Path, name: &str, text: &str) -> String {
+    let path = dir.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn a_module_is_shown_before_anything_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let chat = write(dir.path(), "chat.proto", CHAT);
+    let shown = run(&["module", "check", &chat]).ok();
+    for line in [
+        "table message of chatpb.Message: JoinChannel sends a stream of it",
+        "rpc /chatpb.ChatService/JoinChannel streams SELECT * FROM message WHERE channel.name = :name ORDER BY seq",
+        "rpc /chatpb.ChatService/SendMessage stores each message in message",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}\n{shown}");
+    }
+    // What it shows runs.
+    let sql = shown.split_once("\n\n").unwrap().1;
+    let text =
+        "INSERT INTO message (sender, channel, message) VALUES ('ada', {name: 'rust'}, 'hello')";
+    let select = "SELECT message FROM message WHERE channel.name = 'rust' ORDER BY seq";
+    let said = run(&["--mode", "list", "-c", sql, "-c", text, "-c", select]).ok();
+    assert_eq!(said.trim(), "hello");
+}
+
+#[test]
+fn what_is_unbound_and_what_is_wrong_is_told_by_the_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = write(dir.path(), "places.proto", ANNOTATED);
+    let missing = run(&["module", "check", &places]);
+    assert_eq!(missing.code, 1, "{missing:?}");
+    assert!(
+        missing
+            .err
+            .contains("places.proto:3:1: import 'shared/point.proto' not found"),
+        "{missing:?}"
+    );
+    let include = dir.path().join("include");
+    write(
+        &include,
+        "shared/point.proto",
+        "syntax = \"proto3\"; message Point { double x = 1; double y = 2; }",
+    );
+    let found = run(&[
+        "module",
+        "check",
+        &places,
+        "-I",
+        &include.display().to_string(),
+    ]);
+    assert_eq!(found.code, 3, "{found:?}");
+    assert!(
+        found
+            .out
+            .contains("rpc /Places/Guess unbound: Guess does not begin with"),
+        "{found:?}"
+    );
+    assert!(
+        found
+            .out
+            .contains("CREATE INDEX places_at_x_at_y_idx ON places (at.x, at.y)")
+    );
+    let nothing = run(&["module", "check", "nothing.proto"]);
+    assert!(
+        nothing.code == 1 && nothing.err.contains("reading nothing.proto"),
+        "{nothing:?}"
+    );
+}
+
+/// `PROTOC` names it, or it is looked for among the commands; where `PROTOC` is set it must be there.
+#[test]
+fn protoc_reads_the_options() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = dir.path().join("protos");
+    run(&["proto", "export", &files.display().to_string()]).ok();
+    write(&files, "places.proto", ANNOTATED);
+    write(
+        &files,
+        "shared/point.proto",
+        "syntax = \"proto3\"; message Point { double x = 1; double y = 2; }",
+    );
+    let named = std::env::var_os("PROTOC").filter(|name| !name.is_empty());
+    let output = Command::new(named.as_deref().unwrap_or(OsStr::new("protoc")))
+        .arg(format!("-I{}", files.display()))
+        .arg(format!("-o{}", dir.path().join("set.pb").display()))
+        .arg("places.proto")
+        .output();
+    match output {
+        Ok(output) => assert!(output.status.success(), "{output:?}"),
+        Err(error) if named.is_none() => {
+            println!("skipped: protoc is not there ({error}); PROTOC can name it")
+        }
+        Err(error) => panic!("PROTOC: {error}"),
+    }
+}
