@@ -1,6 +1,6 @@
 //! `tailwater module check` as its users meet it, and the options of modules as protoc reads them.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
-use common::run;
+use common::{database, run};
 
 const CHAT: &str = r#"syntax = "proto3";
 option go_package = "./chatpb";
@@ -49,7 +49,7 @@ fn write(dir: &Path, name: &str, text: &str) -> String {
 
 #[test]
 fn a_module_is_shown_before_anything_is_done() {
-    let dir = tempfile::tempdir().unwrap();
+    let (dir, db) = database();
     let chat = write(dir.path(), "chat.proto", CHAT);
     let shown = run(&["module", "check", &chat]).ok();
     for line in [
@@ -64,7 +64,7 @@ fn a_module_is_shown_before_anything_is_done() {
     let text =
         "INSERT INTO message (sender, channel, message) VALUES ('ada', {name: 'rust'}, 'hello')";
     let select = "SELECT message FROM message WHERE channel.name = 'rust' ORDER BY seq";
-    let said = run(&["--mode", "list", "-c", sql, "-c", text, "-c", select]).ok();
+    let said = run(&[&db, "--mode", "list", "-c", sql, "-c", text, "-c", select]).ok();
     assert_eq!(said.trim(), "hello");
 }
 
