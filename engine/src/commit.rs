@@ -223,6 +223,8 @@ impl Engine {
         }
         self.admit()?;
         let mut sequencer = self.sequencer.lock();
+        // A commit that the log refused is at the tip, and nobody may read it.
+        self.check_poisoned()?;
         let mut txn = self.begin_locked(&sequencer, principal);
         let value = work(&mut txn)?;
         if txn.writes.is_empty() {

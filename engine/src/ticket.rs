@@ -112,6 +112,10 @@ impl Future for Ticket {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let lsn = self.lsn;
+        // As `wait` has it: what is visible was acknowledged, whatever became of the log since.
+        if self.is_done() {
+            return Poll::Ready(Ok(lsn));
+        }
         let this = &mut *self;
         let polled = this
             .polled

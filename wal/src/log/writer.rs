@@ -302,9 +302,12 @@ impl Log {
             return Ok(());
         }
         let queue = self.queue.lock();
-        // A record that the log has refused to take was never appended; then there is the failure.
+        if lsn > queue.appended {
+            // A record that the log has refused to take.
+            queue.check()?;
+        }
         assert!(
-            lsn <= queue.appended || queue.failure.is_some(),
+            lsn <= queue.appended,
             "who waits waits for a record that has been appended"
         );
         match self.promise(&queue, lsn) {
