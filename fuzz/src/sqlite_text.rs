@@ -242,7 +242,12 @@ fn integer(choices: &mut Choices<'_>, inner: &dyn Fn(&mut Choices<'_>, Type) -> 
         4 => format!("abs({})", inner(choices, Type::Int)),
         5 => format!("length({})", inner(choices, Type::Text)),
         _ => {
-            let aggregate = choices.pick(&["max(w.a)", "min(w.id)", "count(*)", "sum(w.a)"]);
+            let aggregate = choices.pick(&[
+                "max(w.a)",
+                "min(w.id)",
+                "count(*)",
+                "CAST(sum(w.a) AS BIGINT)",
+            ]);
             format!(
                 "(SELECT {aggregate} FROM u w WHERE w.a > {})",
                 inner(choices, Type::Int)

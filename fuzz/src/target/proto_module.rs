@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use tailwater::Database;
-use tailwater::module::{ModulePlan, ModuleSource};
+use tailwater::module::{Binding, ModulePlan, ModuleSource};
 
 use crate::choices::Choices;
 use crate::memory;
@@ -62,6 +62,24 @@ fn runs(plan: &ModulePlan) {
     let sql = plan.sql();
     if let Err(error) = db.exec(&sql, ()) {
         panic!("{error}\n{sql}");
+    }
+    for method in &plan.methods {
+        let (Binding::Subscribe { sql } | Binding::Query { sql } | Binding::Exec { sql }) =
+            &method.binding
+        else {
+            continue;
+        };
+        // With NULL for each parameter it finds nothing, if it binds.
+        let mut parts = sql.split(" :");
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let end = part.find([' ', ',']).unwrap_or(part.len());
+            text.push_str(" NULL");
+            text.push_str(part.get(end..).unwrap_or_default());
+        }
+        if let Err(error) = db.exec(&text, ()) {
+            panic!("{error}\n{text}");
+        }
     }
 }
 

@@ -32,10 +32,10 @@ pub struct Depth {
     pub points: usize,
     /// In so many ways, beside losing all and keeping all that was not synced.
     pub ways: usize,
-    /// One of so many recoveries is crashed at every step of it; 0: none.
+    /// One of so many recoveries is crashed at its steps; 0: none.
     pub second: usize,
     /// After one of so many steps only the process ends: another one goes on with what is in the machine's caches, and
-    /// the power goes at every step of that; 0: none.
+    /// the power goes at steps of that; 0: none.
     pub restart: usize,
     /// Of a recovery that is crashed at its steps, no more steps than these.
     pub recovery_steps_max: usize,
@@ -44,7 +44,7 @@ pub struct Depth {
 /// A run that has ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Played {
-    /// Steps of its disk.
+    /// Steps of its disk that may be crashed after.
     pub steps: u64,
     /// A hash of them, to tell whether two runs are the same.
     pub trace: u64,
@@ -114,6 +114,8 @@ struct Run<'p> {
     rng: Rng,
     /// Crashed disks that were checked already.
     seen: BTreeSet<u64>,
+    /// Steps before the first operation that is crashed.
+    first_step: u64,
     /// The disk has failed: commits may be unknown from here on.
     failed: bool,
     squeezed: bool,
@@ -151,6 +153,7 @@ pub fn play(plan: &Plan, tally: &mut Tally) -> Result<Played, String> {
         tickets: Vec::new(),
         rng: Rng::of_part(plan.seed, 2),
         seen: BTreeSet::new(),
+        first_step: 0,
         failed: false,
         squeezed: false,
     };
@@ -159,7 +162,7 @@ pub fn play(plan: &Plan, tally: &mut Tally) -> Result<Played, String> {
     run.disk.unwatch();
     run.shared().db = None;
     played.map(|()| Played {
-        steps: run.disk.steps(),
+        steps: run.disk.steps() - run.first_step,
         trace: run.disk.trace(),
     })
 }
@@ -171,6 +174,7 @@ impl Run<'_> {
             self.operation(operation, tally)?;
         }
         let (first, first_read) = (self.disk.steps(), self.disk.reads());
+        self.first_step = first;
         for (step, fault) in &self.plan.faults {
             self.disk.plan(first + step, *fault);
         }
@@ -245,7 +249,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Another process opens what this one has left, on the same machine; the power goes at each step of that, and after.
+    /// Another process opens what this one has left, on the same machine; the power goes at steps of that, and after.
     fn restart(
         &mut self,
         disk: &SimulatedVfs,
@@ -554,7 +558,9 @@ impl Run<'_> {
                 self.failed = true;
                 Ok(())
             }
-            (_, Err(error), _) | (Expected::Commit, Ok(()), Err(error)) => self.fault(&error),
+            (_, Err(error), _) | (Expected::Commit | Expected::Nothing, Ok(()), Err(error)) => {
+                self.fault(&error)
+            }
             (expected, first, second) => Err(format!(
                 "{expected:?} was expected; two transactions that changed one row ended with {first:?} and {second:?}"
             )),
