@@ -43,8 +43,14 @@ fn read(file: &Path, include: &[PathBuf]) -> Result<ModuleSource, Failure> {
     let mut source = ModuleSource::new(name.clone(), text);
     let mut known = BTreeSet::from([name]);
     while let Some(name) = wanted.pop() {
-        if !known.insert(name.clone()) || known.len() > FILES_MAX {
+        if !known.insert(name.clone()) {
             continue;
+        }
+        if known.len() > FILES_MAX {
+            return Err(Failure::usage(
+                format!("the module has more than {FILES_MAX} files"),
+                "name folders that hold what it imports, and no more",
+            ));
         }
         // What is in none of the folders may be one of those that are always there; else the compiler says where it is
         // imported.

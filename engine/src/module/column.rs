@@ -11,13 +11,16 @@ use super::plan::ColumnPlan;
 pub(super) fn of(field: &FieldDescriptor) -> ColumnPlan {
     let said = options::of_field(field).unwrap_or_default();
     let text = |text: String| Some(text).filter(|text| !text.is_empty());
-    let sql_type = text(said.r#type).unwrap_or_else(|| sql_type(field));
+    let said_type = text(said.r#type);
     let is_nullable = said.nullable || (field.supports_presence() && !field.is_required());
-    let zero = || (!is_nullable && !field.is_required()).then(|| zero(field));
+    // Zero may be nothing that another type has.
+    let has_zero = !is_nullable && !field.is_required() && said_type.is_none();
+    let zero = || has_zero.then(|| zero(field));
     ColumnPlan {
         name: text(said.name).unwrap_or_else(|| field.name().to_owned()),
+        field: field.name().to_owned(),
         field_number: field.number(),
-        sql_type,
+        sql_type: said_type.unwrap_or_else(|| sql_type(field)),
         is_nullable,
         default: text(said.default).or_else(zero),
         check: text(said.check),

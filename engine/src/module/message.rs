@@ -11,6 +11,8 @@ use super::options;
 const ENVELOPES: [&str; 6] = ["Request", "Response", "Reply", "Ack", "Event", "Empty"];
 /// Fields that name a message, the most telling first; `<message>_id` stands behind `id`.
 const KEYS: [&str; 4] = ["id", "uuid", "key", "name"];
+/// The one of them that may also be only a label: it tells which message is meant, and not rows apart.
+const LABEL: &str = "name";
 
 /// Why a message is a table, or is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +55,9 @@ fn role(message: &MessageDescriptor, methods: &[MethodDescriptor]) -> Role {
             false => Role::Row("its options say so".to_owned()),
         };
     }
+    if message.fields().len() == 0 {
+        return Role::Value("it has no fields".to_owned());
+    }
     let is_me = |other: &MessageDescriptor| other.full_name() == message.full_name();
     let streams = methods.iter().find_map(|method| {
         let sent = method.is_server_streaming() && is_me(&method.output());
@@ -66,9 +71,10 @@ fn role(message: &MessageDescriptor, methods: &[MethodDescriptor]) -> Role {
     if let Some(why) = streams {
         return Role::Row(why);
     }
+    let is_within = message.parent_message().is_some();
     if let Some(method) = methods
         .iter()
-        .find(|method| names(method.name(), message.name()))
+        .find(|method| !is_within && names(method.name(), message.name()))
     {
         return Role::Row(format!("{} names it", method.name()));
     }
@@ -78,19 +84,23 @@ fn role(message: &MessageDescriptor, methods: &[MethodDescriptor]) -> Role {
     if let Some(method) = methods.iter().find(|method| is_me(&method.output())) {
         return Role::Value(format!("{} answers with it", method.name()));
     }
-    if ENVELOPES
-        .iter()
-        .any(|ending| message.name().ends_with(ending))
-    {
+    if is_envelope(message) {
         return Role::Value("its name says that it is asked or answered with".to_owned());
     }
-    if message.parent_message().is_some() {
+    if is_within {
         return Role::Value("it stands within another message".to_owned());
     }
-    match key(message).filter(|key| key.name() != "name") {
+    match row_key(message) {
         Some(key) => Role::Row(format!("it has the key {}", key.name())),
         None => Role::Value("it has no key of its own".to_owned()),
     }
+}
+
+/// Whether the name of a message says that it is asked or answered with.
+pub(super) fn is_envelope(message: &MessageDescriptor) -> bool {
+    ENVELOPES
+        .iter()
+        .any(|ending| message.name().ends_with(ending))
 }
 
 /// The field that names a message: `id`, `<message>_id`, `uuid`, `key` or `name`, whichever comes first in that order.
@@ -104,13 +114,21 @@ pub(super) fn key(message: &MessageDescriptor) -> Option<FieldDescriptor> {
         .find(is_key_like)
 }
 
+/// The field that tells rows apart: as `key`, but for `name`.
+pub(super) fn row_key(message: &MessageDescriptor) -> Option<FieldDescriptor> {
+    key(message).filter(|key| key.name() != LABEL)
+}
+
 /// Whether a field's values can be a key.
 fn is_key_like(field: &FieldDescriptor) -> bool {
     let is_scalar = !matches!(
         field.kind(),
         Kind::Message(_) | Kind::Enum(_) | Kind::Float | Kind::Double | Kind::Bool
     );
-    is_scalar && !field.is_list() && field.containing_oneof().is_none()
+    let is_arm = field
+        .containing_oneof()
+        .is_some_and(|oneof| !oneof.is_synthetic());
+    is_scalar && !field.is_list() && !is_arm
 }
 
 /// Verbs of methods that are about one kind of rows.

@@ -2,12 +2,12 @@
 //!
 //! Next door: `request`, which finds the rows that are meant.
 
-use prost_reflect::{MessageDescriptor, MethodDescriptor};
+use prost_reflect::{FieldDescriptor, MessageDescriptor, MethodDescriptor};
 use tailwater_proto::v1::method_options::Does;
 
 use super::message::{self, Verb};
 use super::name::quoted;
-use super::plan::{Binding, CallKind, IndexPlan, MethodPlan, PrimaryKey, TablePlan};
+use super::plan::{Binding, CallKind, ColumnPlan, IndexPlan, MethodPlan, PrimaryKey, TablePlan};
 use super::request::{self, Condition};
 use super::{options, table};
 use crate::error::{Error, Result};
@@ -61,7 +61,13 @@ fn bound(
             CallKind::Unary | CallKind::ClientStreaming => Ok(Binding::Exec { sql }),
             _ => wrong("to run a statement, it has one answer".to_owned()),
         },
+        Does::Insert(_) if method.is_server_streaming() => {
+            wrong("to insert, it has one answer".to_owned())
+        }
         Does::Insert(name) => match tables.iter().find(|table| table.name == name) {
+            Some(table) if table.view.is_some() => {
+                wrong(format!("{name} is a view, and nobody writes one"))
+            }
             Some(table) if table.message == method.input().full_name() => Ok(Binding::Insert {
                 table: name,
                 field: None,
@@ -76,17 +82,27 @@ fn bound(
     }
 }
 
-/// Why a method stays unbound, and what would bind it.
+/// Why a method stays unbound, and what would bind it, if an option would.
 struct Unclear {
     why: String,
-    option: String,
+    option: Option<String>,
 }
 
 impl Unclear {
+    /// What a statement of this kind would bind.
+    fn without(kind: &str, statement: &str, why: String) -> Self {
+        let statement = statement.replace('\\', "\\\\").replace('"', "\\\"");
+        let option = format!("option (tailwater.v1.bind) = {{ {kind}: \"{statement}\" }};");
+        Self {
+            why,
+            option: Some(option),
+        }
+    }
+
     fn unbound(self) -> Binding {
         Binding::Unbound {
             why: self.why,
-            option: format!("option (tailwater.v1.bind) = {{ {} }};", self.option),
+            option: self.option,
         }
     }
 }
@@ -98,95 +114,135 @@ fn inferred(
     tables: &mut [TablePlan],
 ) -> Result<Binding, Unclear> {
     let (input, output) = (method.input(), method.output());
+    let says = message::verb(method.name()).map(|(verb, _)| verb);
+    let against = || {
+        format!(
+            "its name, {}, says something else than its form",
+            method.name()
+        )
+    };
     match kind {
         CallKind::ServerStreaming => {
-            let selection = select(&input, &output, tables).map_err(|why| Unclear {
-                why,
-                option: format!(
-                    "subscribe: \"SELECT * FROM {} WHERE ..\"",
-                    table_or_dots(&output, tables)
-                ),
-            })?;
-            Ok(Binding::Subscribe { sql: selection })
+            let unclear = |why: String, tables: &[TablePlan]| {
+                let from =
+                    name_of(&output, tables).map_or_else(|_| "..".to_owned(), |name| quoted(&name));
+                Unclear::without("subscribe", &format!("SELECT * FROM {from} WHERE .."), why)
+            };
+            if matches!(says, Some(Verb::Create | Verb::Update | Verb::Delete)) {
+                return Err(unclear(against(), tables));
+            }
+            let sql = select(&input, &output, None, tables).map_err(|why| unclear(why, tables))?;
+            Ok(Binding::Subscribe { sql })
         }
-        CallKind::ClientStreaming => Ok(Binding::Insert {
-            table: name_of(&input, tables).map_err(|why| Unclear {
-                why,
-                option: "exec: \"INSERT INTO ..\"".to_owned(),
-            })?,
-            field: None,
-        }),
+        CallKind::ClientStreaming => {
+            let unclear = |why: String| Unclear::without("exec", "INSERT INTO ..", why);
+            if matches!(
+                says,
+                Some(Verb::Update | Verb::Delete | Verb::Get | Verb::List)
+            ) {
+                return Err(unclear(against()));
+            }
+            let table = writable(&input, tables).map_err(unclear)?;
+            Ok(Binding::Insert { table, field: None })
+        }
         CallKind::Bidirectional => Err(Unclear {
-            why: "what it answers each message with is not told by its form".to_owned(),
-            option: "exec: \"..\"".to_owned(),
+            why: "what it answers each message with is not told, and no option tells it yet"
+                .to_owned(),
+            option: None,
         }),
         CallKind::Unary => unary(method, tables),
     }
 }
 
 fn unary(method: &MethodDescriptor, tables: &mut [TablePlan]) -> Result<Binding, Unclear> {
-    let unclear = |option: &'static str| {
-        move |why: String| Unclear {
-            why,
-            option: option.to_owned(),
-        }
-    };
+    let query = |why: String| Unclear::without("query", "SELECT ..", why);
     let name = method.name();
     let Some((verb, about)) = message::verb(name) else {
-        return Err(unclear("query: \"SELECT ..\"")(format!(
-            "{name} does not begin with Create, Get, List, Update or Delete"
-        )));
+        let why = format!("{name} does not begin with Create, Get, List, Update or Delete");
+        return Err(query(why));
     };
-    let table = tables.iter().position(|table| {
-        let one = table.message.rsplit('.').next().unwrap_or_default();
-        one == about || verb == Verb::List && message::is_plural(about, one)
-    });
-    let (input, pool) = (method.input(), method.input().parent_pool().clone());
-    let row = table
-        .and_then(|at| tables.get(at))
-        .and_then(|table| pool.get_message_by_name(&table.message));
-    let (Some(at), Some(row)) = (table, row) else {
-        return Err(unclear("query: \"SELECT ..\"")(format!(
-            "no table is of {about}"
-        )));
+    let (input, output) = (method.input(), method.output());
+    let Some((at, row)) = table_of(verb, about, &input, tables) else {
+        return Err(query(format!("no table is of {about}")));
     };
+    let statement = match verb {
+        Verb::List | Verb::Get => ("query", "SELECT .."),
+        Verb::Create => ("exec", "INSERT INTO .."),
+        Verb::Update => ("exec", "UPDATE .."),
+        Verb::Delete => ("exec", "DELETE FROM .."),
+    };
+    let unclear = |why: String| Unclear::without(statement.0, statement.1, why);
+    answers(verb, &output, &row).map_err(unclear)?;
+    if verb == Verb::List {
+        let sql = select(&input, &row, Some(row.name()), tables).map_err(unclear)?;
+        return Ok(Binding::Query { sql });
+    }
+    let table = tables
+        .get(at)
+        .ok_or_else(|| unclear(format!("no table is of {about}")))?;
+    if verb == Verb::Get {
+        let conditions = one_row(&input, &row, table).map_err(unclear)?;
+        let sql = format!("SELECT * FROM {} WHERE {conditions}", quoted(&table.name));
+        return Ok(Binding::Query { sql });
+    }
+    writable(&row, tables).map_err(unclear)?;
     match verb {
-        Verb::List => {
-            let sql = select(&input, &row, tables).map_err(unclear("query: \"SELECT ..\""))?;
-            Ok(Binding::Query { sql })
-        }
-        Verb::Get => {
-            let (table, conditions) =
-                one_row(&input, &row, tables, at).map_err(unclear("query: \"SELECT ..\""))?;
-            Ok(Binding::Query {
-                sql: format!("SELECT * FROM {table} WHERE {conditions}"),
-            })
-        }
         Verb::Delete => {
-            let (table, conditions) =
-                one_row(&input, &row, tables, at).map_err(unclear("exec: \"DELETE FROM ..\""))?;
-            Ok(Binding::Exec {
-                sql: format!("DELETE FROM {table} WHERE {conditions}"),
-            })
-        }
-        Verb::Create => {
-            let field = row_field(&input, &row).map_err(unclear("exec: \"INSERT INTO ..\""))?;
-            let table = tables
-                .get(at)
-                .map(|table| table.name.clone())
-                .unwrap_or_default();
-            Ok(Binding::Insert { table, field })
-        }
-        Verb::Update => {
-            let field = row_field(&input, &row).map_err(unclear("exec: \"UPDATE ..\""))?;
-            let sql = tables
-                .get(at)
-                .and_then(|table| update(table, field.as_deref()));
-            let sql = sql.ok_or_else(|| {
-                unclear("exec: \"UPDATE ..\"")(format!("{about} has no key to be found by"))
-            })?;
+            let conditions = one_row(&input, &row, table).map_err(unclear)?;
+            let sql = format!("DELETE FROM {} WHERE {conditions}", quoted(&table.name));
             Ok(Binding::Exec { sql })
         }
+        Verb::Update => {
+            let field = row_field(&input, &row).map_err(unclear)?;
+            let sql = update(table, field.as_deref()).map_err(unclear)?;
+            Ok(Binding::Exec { sql })
+        }
+        Verb::Create | Verb::Get | Verb::List => {
+            let field = row_field(&input, &row).map_err(unclear)?;
+            Ok(Binding::Insert {
+                table: table.name.clone(),
+                field,
+            })
+        }
+    }
+}
+
+/// The table whose message, one that stands within no other, a method's name is about.
+fn table_of(
+    verb: Verb,
+    about: &str,
+    input: &MessageDescriptor,
+    tables: &[TablePlan],
+) -> Option<(usize, MessageDescriptor)> {
+    let pool = input.parent_pool();
+    tables.iter().enumerate().find_map(|(at, table)| {
+        let row = pool.get_message_by_name(&table.message)?;
+        let is_named =
+            row.name() == about || verb == Verb::List && message::is_plural(about, row.name());
+        (is_named && row.parent_message().is_none()).then_some((at, row))
+    })
+}
+
+/// Whether the answer of a method can be what its name says.
+fn answers(verb: Verb, output: &MessageDescriptor, row: &MessageDescriptor) -> Result<(), String> {
+    let is_row = output.full_name() == row.full_name();
+    let rows: Vec<_> = output
+        .fields()
+        .filter(|field| request::is_of(field, row))
+        .collect();
+    let fits = match (verb, rows.as_slice()) {
+        (Verb::List, [rows]) => rows.is_list(),
+        (Verb::List, _) => false,
+        (_, [one]) => !one.is_list(),
+        (Verb::Get, _) => is_row,
+        (_, _) => is_row || output.fields().len() == 0 || message::is_envelope(output),
+    };
+    match fits {
+        true => Ok(()),
+        false => Err(format!(
+            "how {} is an answer to it is not told",
+            output.name()
+        )),
     }
 }
 
@@ -194,68 +250,51 @@ fn unary(method: &MethodDescriptor, tables: &mut [TablePlan]) -> Result<Binding,
 fn select(
     input: &MessageDescriptor,
     row: &MessageDescriptor,
+    about: Option<&str>,
     tables: &mut [TablePlan],
 ) -> Result<String, String> {
     name_of(row, tables)?;
-    let conditions = request::conditions(input, row)?;
-    let Some(table) = tables
+    let conditions = request::conditions(input, row, about)?;
+    let table = tables
         .iter_mut()
         .find(|table| table.message == row.full_name())
-    else {
-        return Err(format!("{} is no table", row.name()));
-    };
-    let order: Vec<String> = table
-        .primary_key
-        .columns()
-        .iter()
-        .map(|column| quoted(column))
-        .collect();
-    let name = quoted(&table.name);
-    let sql = match conditions.is_empty() {
-        true => format!("SELECT * FROM {name} ORDER BY {}", order.join(", ")),
-        false => format!(
-            "SELECT * FROM {name} WHERE {} ORDER BY {}",
-            all_of(&conditions),
-            order.join(", ")
-        ),
-    };
+        .ok_or_else(|| format!("{} is no table", row.name()))?;
+    let mut sql = format!("SELECT * FROM {}", quoted(&table.name));
+    if !conditions.is_empty() {
+        sql.push_str(" WHERE ");
+        sql.push_str(&all_of(&conditions, &table.name));
+    }
+    let key = table.primary_key.columns().iter();
+    let order: Vec<String> = key.map(|column| quoted(column)).collect();
+    if !order.is_empty() {
+        sql.push_str(" ORDER BY ");
+        sql.push_str(&order.join(", "));
+    }
     add_index(table, &conditions);
     Ok(sql)
 }
 
-/// The table, and the conditions that its key has what the request says.
+/// The conditions that a row's key has what the request says.
 fn one_row(
     input: &MessageDescriptor,
     row: &MessageDescriptor,
-    tables: &[TablePlan],
-    at: usize,
-) -> Result<(String, String), String> {
-    let table = tables.get(at).ok_or("no such table")?;
+    table: &TablePlan,
+) -> Result<String, String> {
     let conditions = match input.full_name() == row.full_name() {
         // Asked with a row of which the key is set.
-        true => table
-            .primary_key
-            .columns()
-            .iter()
-            .map(|column| Condition {
-                column: column.clone(),
-                field: column.clone(),
-            })
-            .collect(),
-        false => request::conditions(input, row)?,
+        true => key_conditions(table),
+        false => request::conditions(input, row, Some(row.name()))?,
     };
     let columns: Vec<&str> = conditions
         .iter()
         .map(|condition| condition.column.as_str())
         .collect();
+    let keys = table.primary_key.columns();
     let is_key = matches!(table.primary_key, PrimaryKey::Columns(_))
-        && table
-            .primary_key
-            .columns()
-            .iter()
-            .all(|key| columns.contains(&key.as_str()));
+        && !keys.is_empty()
+        && keys.iter().all(|key| columns.contains(&key.as_str()));
     match is_key {
-        true => Ok((quoted(&table.name), all_of(&conditions))),
+        true => Ok(all_of(&conditions, &table.name)),
         false => Err(format!(
             "{} does not say the key of {}",
             input.name(),
@@ -269,40 +308,59 @@ fn row_field(input: &MessageDescriptor, row: &MessageDescriptor) -> Result<Optio
     if input.full_name() == row.full_name() {
         return Ok(None);
     }
-    let fields: Vec<_> = input
+    let is_row = |field: &FieldDescriptor| !field.is_list() && request::is_of(field, row);
+    let field = input.fields().find(is_row);
+    let field =
+        field.ok_or_else(|| format!("{} does not hold one {}", input.name(), row.name()))?;
+    match input
         .fields()
-        .filter(|field| !field.is_list() && request::is_of(field, row))
-        .collect();
-    match fields.as_slice() {
-        [field] => Ok(Some(field.name().to_owned())),
-        _ => Err(format!("{} does not hold one {}", input.name(), row.name())),
+        .find(|other| other.number() != field.number())
+    {
+        None => Ok(Some(field.name().to_owned())),
+        Some(other) => Err(format!(
+            "what {} of {} is for is not told",
+            other.name(),
+            input.name()
+        )),
     }
 }
 
+/// The conditions that a row's key is the request's.
+fn key_conditions(table: &TablePlan) -> Vec<Condition> {
+    let keys = table.columns.iter();
+    let keys = keys.filter(|column| table.primary_key.columns().contains(&column.name));
+    keys.map(|column| Condition {
+        column: column.name.clone(),
+        field: column.field.clone(),
+    })
+    .collect()
+}
+
 /// Gives the row of a key all values that the request says.
-fn update(table: &TablePlan, field: Option<&str>) -> Option<String> {
-    let PrimaryKey::Columns(keys) = &table.primary_key else {
-        return None;
+fn update(table: &TablePlan, field: Option<&str>) -> Result<String, String> {
+    let keys = match &table.primary_key {
+        PrimaryKey::Columns(keys) if !keys.is_empty() => keys,
+        _ => return Err(format!("{} has no key to be found by", table.message)),
     };
-    let parameter = |column: &String| match field {
-        Some(field) => format!("{} = :{field}.{column}", quoted(column)),
-        None => format!("{} = :{column}", quoted(column)),
+    let assign = |column: &&ColumnPlan| match field {
+        Some(field) => format!("{} = :{field}.{}", quoted(&column.name), column.field),
+        None => format!("{} = :{}", quoted(&column.name), column.field),
     };
-    let values = table
+    let (keys, values): (Vec<&ColumnPlan>, Vec<&ColumnPlan>) = table
         .columns
         .iter()
-        .map(|column| &column.name)
-        .filter(|name| !keys.contains(name));
-    let values: Vec<String> = values.map(parameter).collect();
-    let keys: Vec<String> = keys.iter().map(parameter).collect();
-    (!values.is_empty()).then(|| {
-        format!(
-            "UPDATE {} SET {} WHERE {}",
-            quoted(&table.name),
-            values.join(", "),
-            keys.join(" AND ")
-        )
-    })
+        .partition(|column| keys.contains(&column.name));
+    if values.is_empty() {
+        return Err(format!("{} has nothing beside its key", table.message));
+    }
+    let values: Vec<String> = values.iter().map(assign).collect();
+    let keys: Vec<String> = keys.iter().map(assign).collect();
+    let name = quoted(&table.name);
+    Ok(format!(
+        "UPDATE {name} SET {} WHERE {}",
+        values.join(", "),
+        keys.join(" AND ")
+    ))
 }
 
 fn add_index(table: &mut TablePlan, conditions: &[Condition]) {
@@ -315,7 +373,11 @@ fn add_index(table: &mut TablePlan, conditions: &[Condition]) {
         .indexes
         .iter()
         .any(|index| index.columns.starts_with(&columns));
-    if table.view.is_none() && !by_key && !is_there {
+    // In an index there is no way to say which of the two a path is that begins with the table's name.
+    let is_hidden = conditions
+        .iter()
+        .any(|condition| condition.is_hidden_by(&table.name));
+    if table.view.is_none() && !by_key && !is_there && !is_hidden {
         table.indexes.push(IndexPlan {
             name: table::index_name(&table.name, &columns),
             columns,
@@ -324,8 +386,11 @@ fn add_index(table: &mut TablePlan, conditions: &[Condition]) {
     }
 }
 
-fn all_of(conditions: &[Condition]) -> String {
-    let conditions: Vec<String> = conditions.iter().map(Condition::sql).collect();
+fn all_of(conditions: &[Condition], table: &str) -> String {
+    let conditions: Vec<String> = conditions
+        .iter()
+        .map(|condition| condition.sql(table))
+        .collect();
     conditions.join(" AND ")
 }
 
@@ -335,9 +400,17 @@ fn name_of(message: &MessageDescriptor, tables: &[TablePlan]) -> Result<String, 
         .find(|table| table.message == message.full_name());
     table
         .map(|table| table.name.clone())
-        .ok_or_else(|| format!("{} is no table", message.name()))
+        .ok_or_else(|| format!("{} is no table of this module", message.name()))
 }
 
-fn table_or_dots(message: &MessageDescriptor, tables: &[TablePlan]) -> String {
-    name_of(message, tables).unwrap_or_else(|_| "..".to_owned())
+/// The name of a message's table, if it may be written.
+fn writable(message: &MessageDescriptor, tables: &[TablePlan]) -> Result<String, String> {
+    let name = name_of(message, tables)?;
+    match tables
+        .iter()
+        .any(|table| table.name == name && table.view.is_some())
+    {
+        true => Err(format!("{name} is a view, and nobody writes one")),
+        false => Ok(name),
+    }
 }

@@ -7,6 +7,9 @@ use super::source::ModuleSource;
 use super::{message, method, table};
 use crate::error::{Error, Result};
 
+/// Messages, and methods, of a module.
+const OBJECTS_MAX: usize = 2_000;
+
 /// What comes of a module: tables, values and methods, and the SQL that makes them.
 ///
 /// ```
@@ -132,6 +135,8 @@ impl PrimaryKey {
 pub struct ColumnPlan {
     /// The name of the column.
     pub name: String,
+    /// The name of the field.
+    pub field: String,
     /// The number of the field: what the column is known by when the module changes.
     pub field_number: u32,
     /// The SQL type.
@@ -283,8 +288,8 @@ pub enum Binding {
     Unbound {
         /// What is ambiguous or missing.
         why: String,
-        /// The line that would bind it.
-        option: String,
+        /// The line that would bind it; `None`: there is none yet.
+        option: Option<String>,
     },
 }
 
@@ -318,6 +323,14 @@ impl ModuleSource {
             .services()
             .flat_map(|service| service.methods().collect::<Vec<_>>())
             .collect();
+        for (what, count) in [("messages", messages.len()), ("methods", methods.len())] {
+            if count > OBJECTS_MAX {
+                return Err(Error::statement(
+                    "54000",
+                    format!("the module has {count} {what}; {OBJECTS_MAX} are the most"),
+                ));
+            }
+        }
         let roles = message::roles(&messages, &methods);
         let mut tables = Vec::new();
         let mut values = Vec::new();
@@ -336,6 +349,7 @@ impl ModuleSource {
             .iter()
             .map(|method| method::of(method, &mut tables))
             .collect::<Result<_>>()?;
+        table::name_indexes(&mut tables)?;
         Ok(ModulePlan {
             package: file.package_name().to_owned(),
             tables,
@@ -400,7 +414,7 @@ impl TablePlan {
             Some(query) => {
                 let query = query.trim().trim_end_matches(';');
                 format!(
-                    "CREATE MATERIALIZED VIEW {} AS {query};\n",
+                    "CREATE MATERIALIZED VIEW {} AS\n  {query}\n;\n",
                     quoted(&self.name)
                 )
             }
@@ -468,7 +482,11 @@ impl fmt::Display for Binding {
                 table,
                 field: Some(field),
             } => write!(f, "stores {field} in {table}"),
-            Self::Unbound { why, option } => write!(f, "unbound: {why}; say {option}"),
+            Self::Unbound {
+                why,
+                option: Some(option),
+            } => write!(f, "unbound: {why}; say {option}"),
+            Self::Unbound { why, option: None } => write!(f, "unbound: {why}"),
         }
     }
 }

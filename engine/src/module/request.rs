@@ -5,8 +5,8 @@
 
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
-use super::message;
-use super::name::{quoted_path, snake_case};
+use super::name::{quoted, quoted_path, snake_case};
+use super::{column, message};
 
 /// Fields of requests that say how much is wanted, and not of what.
 const PAGING: [&str; 6] = [
@@ -29,26 +29,72 @@ pub(super) struct Condition {
 
 impl Condition {
     /// As SQL.
-    pub(super) fn sql(&self) -> String {
-        format!("{} = :{}", quoted_path(&self.column), self.field)
+    pub(super) fn sql(&self, table: &str) -> String {
+        let path = quoted_path(&self.column);
+        match self.is_hidden_by(table) {
+            true => format!("{}.{path} = :{}", quoted(table), self.field),
+            false => format!("{path} = :{}", self.field),
+        }
+    }
+
+    /// Whether the path would be read as a column of the table, whose name its first step has.
+    pub(super) fn is_hidden_by(&self, table: &str) -> bool {
+        self.column
+            .split_once('.')
+            .is_some_and(|(first, _)| first == table)
     }
 }
 
-/// The rows of `row` that a request means; what is in the way, if that is not clear.
+/// The rows of `row` that a request means; what is in the way, if that is not clear. `about` is the message that the method's
+/// name is about, if that is told.
 pub(super) fn conditions(
     request: &MessageDescriptor,
     row: &MessageDescriptor,
+    about: Option<&str>,
 ) -> Result<Vec<Condition>, String> {
     if let Some(condition) = as_part(request, row)? {
         return Ok(vec![condition]);
     }
+    if request.full_name() == row.full_name() {
+        // Asked with a row: by its key, whatever else is set.
+        let key =
+            message::row_key(row).ok_or_else(|| format!("{} has no key of its own", row.name()))?;
+        return Ok(vec![Condition {
+            column: column::of(&key).name,
+            field: key.name().to_owned(),
+        }]);
+    }
     if let Some(condition) = as_owner(request, row) {
         return Ok(vec![condition]);
     }
-    let fields = request
-        .fields()
-        .filter(|field| !PAGING.contains(&field.name()));
-    fields.map(|field| of_field(&field, request, row)).collect()
+    let about = match about == Some(row.name()) || request.name().contains(row.name()) {
+        true => About::Row,
+        false => About::Another,
+    };
+    let is_paging = |field: &FieldDescriptor| {
+        PAGING.contains(&field.name()) && row.get_field_by_name(field.name()).is_none()
+    };
+    let mut all: Vec<Condition> = Vec::new();
+    for field in request.fields().filter(|field| !is_paging(field)) {
+        let condition = of_field(&field, request, row, about)?;
+        if let Some(other) = all.iter().find(|other| other.column == condition.column) {
+            let (one, two) = (&other.field, &condition.field);
+            return Err(format!(
+                "{one} and {two} of {} would both be compared with {}",
+                request.name(),
+                condition.column
+            ));
+        }
+        all.push(condition);
+    }
+    Ok(all)
+}
+
+/// What a request names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum About {
+    Row,
+    Another,
 }
 
 /// Rows that have the whole request as one of their fields match by its key.
@@ -62,11 +108,16 @@ fn as_part(
         .collect();
     match parts.as_slice() {
         [] => Ok(None),
+        [part] if request.full_name() == row.full_name() => Err(format!(
+            "{} may be asked for itself or as {} of others",
+            row.name(),
+            part.name()
+        )),
         [part] => {
             let key = message::key(request)
                 .ok_or_else(|| format!("{} has no field that names it", request.name()))?;
             Ok(Some(Condition {
-                column: format!("{}.{}", part.name(), key.name()),
+                column: format!("{}.{}", column::of(part).name, key.name()),
                 field: key.name().to_owned(),
             }))
         }
@@ -84,74 +135,82 @@ fn as_part(
 fn as_owner(request: &MessageDescriptor, row: &MessageDescriptor) -> Option<Condition> {
     let key = message::key(request)?;
     let own = snake_case(request.name());
-    let column = match key.name().starts_with(&own) {
+    let name = match key.name().starts_with(&own) {
         true => key.name().to_owned(),
         false => format!("{own}_{}", key.name()),
     };
-    row.get_field_by_name(&column)
-        .filter(|found| found.kind() == key.kind() && !found.is_list())
-        .map(|_| Condition {
-            column,
-            field: key.name().to_owned(),
-        })
+    same_kind(row, &name, &key).map(|found| Condition {
+        column: column::of(&found).name,
+        field: key.name().to_owned(),
+    })
+}
+
+/// The single field of that name in a row, if it is of the same type.
+fn same_kind(
+    row: &MessageDescriptor,
+    name: &str,
+    field: &FieldDescriptor,
+) -> Option<FieldDescriptor> {
+    row.get_field_by_name(name)
+        .filter(|found| found.kind() == field.kind() && !found.is_list())
 }
 
 fn of_field(
     field: &FieldDescriptor,
     request: &MessageDescriptor,
     row: &MessageDescriptor,
+    about: About,
 ) -> Result<Condition, String> {
-    let nothing = || {
-        format!(
-            "{} of {} has nothing to match in {}",
-            field.name(),
-            request.name(),
-            row.name()
-        )
-    };
+    let (name, asked_with, of_row) = (field.name(), request.name(), row.name());
+    let nothing = || format!("{name} of {asked_with} has nothing to match in {of_row}");
     if field.is_list() || field.is_map() {
         return Err(nothing());
     }
-    let same = row
-        .get_field_by_name(field.name())
-        .filter(|column| column.kind() == field.kind() && !column.is_list());
+    let same = same_kind(row, name, field);
     if let Kind::Message(part) = field.kind() {
         // A message within: the row has one like it, or its key.
         let key = message::key(&part).ok_or_else(nothing)?;
-        let path = format!("{}.{}", field.name(), key.name());
-        if same.is_some() {
-            return Ok(Condition {
-                column: path.clone(),
-                field: path,
-            });
-        }
-        let flat = format!("{}_{}", field.name(), key.name());
-        let column = row
-            .get_field_by_name(&flat)
-            .filter(|column| column.kind() == key.kind());
+        let column = match same {
+            Some(same) => Some(format!("{}.{}", column::of(&same).name, key.name())),
+            None => same_kind(row, &format!("{name}_{}", key.name()), &key)
+                .map(|found| column::of(&found).name),
+        };
+        let field = format!("{name}.{}", key.name());
         return column
-            .map(|_| Condition {
-                column: flat,
-                field: path,
-            })
+            .map(|column| Condition { column, field })
             .ok_or_else(nothing);
     }
-    if same.is_some() {
-        return Ok(Condition {
-            column: field.name().to_owned(),
-            field: field.name().to_owned(),
-        });
-    }
-    // The key of what is asked with: `Channel.id` is `channel_id` of the row.
-    let asked = request.name().trim_end_matches("Request");
-    let own = format!("{}_{}", snake_case(asked), field.name());
-    row.get_field_by_name(&own)
-        .filter(|column| column.kind() == field.kind())
-        .map(|_| Condition {
-            column: own,
-            field: field.name().to_owned(),
-        })
-        .ok_or_else(nothing)
+    // The key of what is asked with: `id` of a `ChannelRequest` is `channel_id` of the row.
+    let asked = asked_with.trim_end_matches("Request");
+    let own = same_kind(row, &format!("{}_{name}", snake_case(asked)), field);
+    let is_request_key = message::key(request).is_some_and(|key| key.name() == name);
+    let found = match (own, same) {
+        // What names the request names it in the row, too; the row's own key is another thing.
+        (Some(own), Some(_)) if is_request_key && about == About::Another => own,
+        (Some(own), Some(same)) => {
+            return Err(format!(
+                "{name} of {asked_with} may be {} or {} of {of_row}",
+                own.name(),
+                same.name()
+            ));
+        }
+        (Some(own), None) => own,
+        // What names the request names a row only where the row is asked for.
+        (None, Some(same))
+            if !is_request_key || about == About::Row || same.name() != name_of_key(row) =>
+        {
+            same
+        }
+        (None, _) => return Err(nothing()),
+    };
+    Ok(Condition {
+        column: column::of(&found).name,
+        field: name.to_owned(),
+    })
+}
+
+fn name_of_key(row: &MessageDescriptor) -> String {
+    message::key(row).map_or_else(String::new, |key| key.name().to_owned())
 }
 
 /// Whether a field is such a message.

@@ -141,15 +141,7 @@ impl ModuleSource {
             ));
         }
         for (name, text) in &self.files {
-            let (mut depth, mut deepest) = (0_usize, 0);
-            for byte in text.bytes() {
-                match byte {
-                    b'{' | b'[' | b'<' | b'(' => depth += 1,
-                    b'}' | b']' | b'>' | b')' => depth = depth.saturating_sub(1),
-                    _ => {}
-                }
-                deepest = deepest.max(depth);
-            }
+            let deepest = depth(text);
             if deepest > DEPTH_MAX {
                 return Err(Error::statement(
                     "54001",
@@ -159,6 +151,48 @@ impl ModuleSource {
         }
         Ok(())
     }
+}
+
+/// How deep brackets stand within each other, comments and strings left out.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' | b'\'' => {
+                while let Some(inner) = bytes.next() {
+                    match inner {
+                        b'\\' => _ = bytes.next(),
+                        // A string ends with its line at the latest.
+                        inner if inner == byte || inner == b'\n' => break,
+                        _ => {}
+                    }
+                }
+            }
+            b'/' if bytes.peek() == Some(&b'/') => {
+                bytes.by_ref().find(|inner| *inner == b'\n');
+            }
+            b'/' if bytes.peek() == Some(&b'*') => {
+                let mut last = 0;
+                bytes.next();
+                bytes.by_ref().find(|inner| {
+                    let ends = last == b'*' && *inner == b'/';
+                    last = *inner;
+                    ends
+                });
+            }
+            b'#' => {
+                bytes.by_ref().find(|inner| *inner == b'\n');
+            }
+            b'{' | b'[' | b'(' | b'<' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' | b')' | b'>' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// The compiler's complaint. Its debug form is the one that begins with file, line and column.
@@ -214,5 +248,17 @@ impl FileResolver for ModuleSource {
             (None, None) => return Err(protox::Error::file_not_found(name)),
         };
         File::from_source(name, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::depth;
+
+    #[test]
+    fn comments_and_strings_are_not_nested() {
+        assert_eq!(depth("message A { map<string, int32> m = 1; }"), 2);
+        assert_eq!(depth(&"// must be < 100\n".repeat(100)), 0);
+        assert_eq!(depth("/* {{{ */ { # {{\n s: \"}\\\"}\" r { s: '}' } }"), 2);
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Next door: `column`, one field; `message`, which says what is a table at all.
 
+use std::collections::BTreeSet;
+
 use prost_reflect::MessageDescriptor;
 use tailwater_proto::v1::TableOptions;
 
@@ -23,10 +25,23 @@ pub(super) fn of(message: &MessageDescriptor, why: &str) -> Result<TablePlan> {
     if columns.is_empty() {
         return Err(wrong(message, "it has no fields, and a table has columns"));
     }
+    for (at, column) in columns.iter().enumerate() {
+        let mut earlier = columns.iter().take(at);
+        if let Some(earlier) = earlier.find(|earlier| earlier.name == column.name) {
+            let both = format!(
+                "its fields {} and {} would both be the column {}",
+                earlier.field, column.field, column.name
+            );
+            return Err(wrong(message, &both));
+        }
+    }
     let name = match said.name.is_empty() {
         true => snake_case(message.name()),
         false => said.name.clone(),
     };
+    if !said.view.is_empty() {
+        return view(message, &said, columns, name, why);
+    }
     let mut checks = said.check.clone();
     for oneof in message.oneofs().filter(|oneof| !oneof.is_synthetic()) {
         let arms: Vec<String> = oneof
@@ -39,11 +54,42 @@ pub(super) fn of(message: &MessageDescriptor, why: &str) -> Result<TablePlan> {
         message: message.full_name().to_owned(),
         primary_key: primary_key(message, &said, &columns)?,
         indexes: indexes(message, &said, &columns, &name)?,
-        view: Some(said.view).filter(|view| !view.is_empty()),
+        view: None,
         why: why.to_owned(),
         name,
         columns,
         checks,
+    })
+}
+
+/// The view of a message. Its query says what its rows are: a key it has only if the option says so.
+fn view(
+    message: &MessageDescriptor,
+    said: &TableOptions,
+    columns: Vec<ColumnPlan>,
+    name: String,
+    why: &str,
+) -> Result<TablePlan> {
+    for key in &said.primary_key {
+        find(message, &columns, key)?;
+    }
+    let indexes = indexes(message, said, &columns, &name)?;
+    let is_unique = indexes.iter().any(|index| index.is_unique);
+    if is_unique || !said.check.is_empty() || columns.iter().any(|column| column.check.is_some()) {
+        return Err(wrong(
+            message,
+            "a view has no unique index and no check: its query says what its rows are",
+        ));
+    }
+    Ok(TablePlan {
+        message: message.full_name().to_owned(),
+        primary_key: PrimaryKey::Columns(said.primary_key.clone()),
+        indexes,
+        view: Some(said.view.clone()),
+        why: why.to_owned(),
+        name,
+        columns,
+        checks: Vec::new(),
     })
 }
 
@@ -58,7 +104,7 @@ fn primary_key(
         }
         return Ok(PrimaryKey::Columns(said.primary_key.clone()));
     }
-    if let Some(key) = message::key(message) {
+    if let Some(key) = message::row_key(message) {
         return Ok(PrimaryKey::Columns(vec![column::of(&key).name]));
     }
     let is_free = |name: &&&str| columns.iter().all(|column| column.name != ***name);
@@ -95,6 +141,38 @@ fn indexes(
         })
     };
     said.index.iter().map(index).collect()
+}
+
+/// Gives indexes that nobody has named, and whose names are taken, others.
+///
+/// # Errors
+/// `42P07` for two that an option names alike.
+pub(super) fn name_indexes(tables: &mut [TablePlan]) -> Result<()> {
+    let mut taken: BTreeSet<String> = tables.iter().map(|table| table.name.clone()).collect();
+    // Those that options name come first.
+    for generated in [false, true] {
+        for table in tables.iter_mut() {
+            let name = table.name.clone();
+            for index in &mut table.indexes {
+                if (index.name == index_name(&name, &index.columns)) != generated {
+                    continue;
+                }
+                let wanted = index.name.clone();
+                let mut number = 0;
+                while !taken.insert(index.name.clone()) {
+                    if !generated {
+                        return Err(Error::statement(
+                            "42P07",
+                            format!("{}: the name {wanted} of its index is taken", table.message),
+                        ));
+                    }
+                    number += 1;
+                    index.name = format!("{wanted}{number}");
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The name of an index nobody has named.

@@ -158,6 +158,9 @@ pub const KEYWORDS: &[&str] = &[
     "WORK",
 ];
 
+/// Words that begin an expression of their own where they stand alone, and so are no names there.
+const EXPRESSION_WORDS: [&str; 3] = ["exists", "struct", "trim"];
+
 /// Whether a word needs quotes to be a name; any case.
 pub fn is_reserved(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
@@ -170,7 +173,8 @@ pub fn quoted(name: &str) -> String {
         && name
             .chars()
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !is_reserved(name);
+        && !is_reserved(name)
+        && !EXPRESSION_WORDS.contains(&name);
     if is_plain {
         name.to_owned()
     } else {
@@ -187,6 +191,7 @@ mod tests {
         assert_eq!(quoted("user"), "user");
         assert_eq!(quoted("Order Line"), "\"Order Line\"");
         assert_eq!(quoted("select"), "\"select\"");
+        assert_eq!(quoted("exists"), "\"exists\"");
         assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
         assert_eq!(quoted(""), "\"\"");
     }
