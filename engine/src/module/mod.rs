@@ -1,7 +1,7 @@
 //! Modules: a plain `.proto` becomes tables, indexes, views and methods, without a compiler's output and without a restart.
 //!
-//! `source` compiles the text, `options` reads what it says of itself, `table` and `method` infer what it does not say,
-//! `plan` is what comes of it: data, shown before anything is done. What is ambiguous stays unbound, with the line that would
+//! `source` compiles the text, `options` reads what it says of itself, `infer` has `table` and `method` tell what it does not
+//! say, `plan` is what comes of it: data, shown before anything is done. What is ambiguous stays unbound, with the line that would
 //! bind it. The rules stand in MODULES.md. Nothing here knows sockets. Next door: `server`, which shows plans.
 //!
 //! ```
@@ -24,6 +24,7 @@
 
 mod column;
 mod default;
+mod infer;
 mod message;
 mod method;
 mod name;
