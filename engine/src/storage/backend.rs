@@ -229,8 +229,10 @@ impl ReaderBackend {
             // What went wrong on the way may be right the next time.
             self.read_unmoved(offset, out)?;
             // A file that was compacted gets its sums after its name. Those of one that is still being made, with which
-            // it has nothing in common, know nothing of this page.
-            if sums.attach_again(vfs, &making)? && sums.verdict(offset, out)? == Verdict::Right {
+            // it has nothing in common, know nothing of this page: no other reader may meet them.
+            if let Some(made) = PageSums::attach(vfs, &making)?
+                && made.verdict(offset, out)? == Verdict::Right
+            {
                 return Ok(false);
             }
             if !sums.attach_again(vfs, path)? || sums.is_right(offset, out)? {
