@@ -23,6 +23,8 @@ const STEPS_MAX: usize = 100_000;
 const PRIORITY_CHANGES: usize = 3;
 /// Steps that others get at most while one pauses.
 const PAUSE_STEPS_MAX: usize = 400;
+/// How many seeds a wrong thing has to show itself in.
+const ROUNDS_MAX: u64 = 20;
 /// As a spawned thread's.
 const STACK_BYTES: usize = 2 << 20;
 
@@ -47,10 +49,13 @@ pub fn is_weakened(name: &str) -> bool {
 /// # Panics
 /// As the body does, or when it cannot go on; the text on the error output replays the schedule.
 pub fn explore(seed: u64, schedules: usize, body: impl Fn() + Send + Sync + 'static) {
-    let body = Arc::new(body);
-    run(RandomScheduler::new_from_seed(seed, schedules), &body);
+    explore_shared(seed, schedules, &Arc::new(body));
+}
+
+fn explore_shared(seed: u64, schedules: usize, body: &Arc<impl Fn() + Send + Sync + 'static>) {
+    run(RandomScheduler::new_from_seed(seed, schedules), body);
     let by_priority = PctScheduler::new_from_seed(seed, PRIORITY_CHANGES, schedules);
-    run(by_priority, &body);
+    run(by_priority, body);
 }
 
 /// What `look` sees, if the named thing is to be done wrong: it is used later, when it may not be true any more.
@@ -77,7 +82,8 @@ pub fn pause() {
     }
 }
 
-/// Insists that `body` fails under one of so many schedules of each kind when the named thing is done wrong.
+/// Insists that `body` fails when the named thing is done wrong: under one of so many schedules of each kind, or of as many
+/// more, `ROUNDS_MAX` times over. What is rare is not missed because of one unlucky seed, and what is common ends at once.
 ///
 /// # Panics
 /// If nothing is noticed.
@@ -87,14 +93,20 @@ pub fn must_notice(
     schedules: usize,
     body: impl Fn() + Send + Sync + 'static,
 ) {
+    let body = Arc::new(body);
     // On a thread of its own: what a failed run leaves behind there goes with it.
     let explored = std::thread::spawn(move || {
         WEAKENED.with(|cell| cell.set(Some(weakened)));
-        catch_unwind(AssertUnwindSafe(|| explore(seed, schedules, body))).is_err()
+        let rounds = || {
+            for round in 0..ROUNDS_MAX {
+                explore_shared(seed.wrapping_add(round), schedules, &body);
+            }
+        };
+        catch_unwind(AssertUnwindSafe(rounds)).is_err()
     });
     assert!(
         explored.join().unwrap_or(true),
-        "{weakened}: {schedules} schedules of seed {seed} went well"
+        "{weakened}: {ROUNDS_MAX} times {schedules} schedules of seed {seed} and those after it went well"
     );
 }
 
