@@ -284,6 +284,37 @@ impl Database {
         Ok((value, Ticket::new(engine, lsn)))
     }
 
+    /// Installs a module, or a new version of it, under its package's name: tables are made, or brought along from the
+    /// version before, in the transaction that puts the module into the catalog.
+    ///
+    /// # Errors
+    /// What [`plan`](crate::module::ModuleSource::plan) is refused with; `0A000` with every reason why a new version would lose
+    /// data; `42P07` if a table is there already that rows of a message cannot be in.
+    ///
+    /// ```
+    /// use tailwater::Database;
+    /// use tailwater::module::ModuleSource;
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// let version = |fields: &str| {
+    ///     let text = format!("syntax = \"proto3\"; package shop; message Item {{ string id = 1; {fields} }}");
+    ///     db.install_module(&ModuleSource::new("shop.proto", text))
+    /// };
+    /// version("int32 cents = 2;")?;
+    /// db.exec("INSERT INTO item VALUES ('tea', 450)", ())?;
+    /// version("int64 price = 2; string unit = 3;")?; // renamed, widened, and one more
+    /// let price: i64 = db.query("SELECT price FROM item WHERE unit = ''", ())?.scalar()?;
+    /// assert_eq!(price, 450);
+    /// assert_eq!(version("").unwrap_err().sqlstate(), "0A000"); // it would lose data
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "modules")]
+    pub fn install_module(&self, source: &crate::module::ModuleSource) -> Result<Done> {
+        self.exec(&source.sql(&source.module_name()?), ())
+    }
+
     /// Runs a closure over one snapshot: every query in it sees the same commit, tables and views together.
     ///
     /// # Errors

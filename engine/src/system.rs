@@ -168,6 +168,7 @@ fn objects(system: &SystemTables<'_>) -> Vec<Vec<Value>> {
                     index.sql.as_str(),
                 ),
                 Object::Sequence(sequence) => (Value::Null, Value::Null, sequence.sql.as_str()),
+                Object::Module(module) => (Value::Null, Value::Null, module.sql.as_str()),
             };
             vec![
                 Value::Int(object.id().0.into()),

@@ -400,7 +400,7 @@ fn every_kind_of_field_is_a_column() {
           y TEXT,
           "select" TEXT NOT NULL DEFAULT '',
           PRIMARY KEY (id),
-          CHECK (num_nonnulls(q, r) <= 1)
+          CONSTRAINT every_p_check CHECK (num_nonnulls(q, r) <= 1)
         );
     "#]]
     .assert_eq(&plan.sql());

@@ -226,6 +226,14 @@ pub(crate) enum ModuleCommand {
     /// Print what a module would be here: its tables, what each method does, the SQL. Changes nothing. Exit code 0: each
     /// method does something; 3: some are ambiguous, and it says which line would tell; 1: it is no Protobuf.
     Check(ModuleCheckArgs),
+    /// Install a module, or a new version of it: its tables are made, or brought along, in one transaction.
+    Install(ModuleInstallArgs),
+    /// Print what a new version would do to the tables of an old one; with --dir as a pair of migration files, up and down.
+    Diff(ModuleDiffArgs),
+    /// Print the names of the modules of a database.
+    List(ModuleListArgs),
+    /// Take a module away. Its tables stay.
+    Drop(ModuleDropArgs),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -234,9 +242,69 @@ pub(crate) struct ModuleCheckArgs {
     #[arg(value_name = "FILE.proto")]
     pub(crate) file: PathBuf,
 
+    #[command(flatten)]
+    pub(crate) imports: ImportArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ImportArgs {
     /// A folder with files that it imports, besides its own; may be given more than once.
     #[arg(short = 'I', long, value_name = "DIR")]
     pub(crate) include: Vec<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ModuleInstallArgs {
+    /// The module's .proto.
+    #[arg(value_name = "FILE.proto")]
+    pub(crate) file: PathBuf,
+
+    /// The database's folder; made if it is not there.
+    #[arg(long, value_name = "DB")]
+    pub(crate) db: PathBuf,
+
+    /// A column (table.column) that the new version may drop with its data; may be given more than once.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) drop: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) imports: ImportArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ModuleDiffArgs {
+    /// The .proto of the version that is installed.
+    #[arg(value_name = "OLD.proto")]
+    pub(crate) old: PathBuf,
+
+    /// The .proto of the version to come.
+    #[arg(value_name = "NEW.proto")]
+    pub(crate) new: PathBuf,
+
+    /// A folder of migrations: the next pair of files is written there.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) imports: ImportArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ModuleListArgs {
+    /// The database's folder.
+    #[arg(long, value_name = "DB")]
+    pub(crate) db: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ModuleDropArgs {
+    /// Its name.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// The database's folder.
+    #[arg(long, value_name = "DB")]
+    pub(crate) db: PathBuf,
 }
 
 /// Subcommands of `proto`.

@@ -36,7 +36,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{Args, Command, ModuleCommand, ProtoCommand, WalCommand};
+use self::args::{Args, Command, ProtoCommand, WalCommand};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         Some(Command::Backup(arguments)) => backup::backup(arguments),
         Some(Command::Restore(arguments)) => backup::restore(arguments),
         Some(Command::Salvage(arguments)) => salvage::main(arguments),
-        Some(Command::Module(ModuleCommand::Check(arguments))) => module::check(arguments),
+        Some(Command::Module(command)) => module::run(command),
         Some(Command::Proto(ProtoCommand::Export { dir })) => proto_files::export(dir),
         Some(Command::Wal(WalCommand::Dump { path, format })) => wal_dump::main(path, *format),
     };

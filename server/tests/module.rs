@@ -138,3 +138,112 @@ fn protoc_reads_the_options() {
         Err(error) => panic!("PROTOC: {error}"),
     }
 }
+
+/// What it was refused with.
+fn refused(args: &[&str]) -> String {
+    let ran = run(args);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    ran.err
+}
+
+const SHOP: [&str; 2] = [
+    "syntax = \"proto3\"; package shop.v1; message Item { string id = 1; int32 cents = 2; }",
+    "syntax = \"proto3\"; package shop.v1; message Item { string id = 1; int32 price = 2; repeated string tags = 3; }",
+];
+
+#[test]
+fn a_module_is_installed_changed_and_dropped() {
+    let (dir, db) = database();
+    let [one, two] = SHOP.map(|text| write(dir.path(), &format!("{}.proto", text.len()), text));
+    let shown = run(&["module", "install", &one, "--db", &db]).ok();
+    assert_eq!(
+        shown,
+        "module shop.v1 installed\ntable item of shop.v1.Item\n"
+    );
+    run(&[&db, "-c", "INSERT INTO item VALUES ('tea', 450)"]).ok();
+    assert_eq!(run(&["module", "list", "--db", &db]).ok(), "shop.v1\n");
+    let before = run(&[&db, "-c", ".dump"]).ok();
+    run(&["module", "install", &two, "--db", &db]).ok();
+    let refused = refused(&["module", "install", &one, "--db", &db]);
+    assert!(
+        refused.contains("shop.v1.Item.tags is gone, and its number 3 and name are not reserved"),
+        "{refused}"
+    );
+    run(&[
+        "module",
+        "install",
+        &one,
+        "--db",
+        &db,
+        "--drop",
+        "item.tags",
+    ])
+    .ok();
+    assert_eq!(run(&[&db, "-c", ".dump"]).ok(), before);
+
+    // The dump makes the same database.
+    let script = write(dir.path(), "dump.sql", &before);
+    let copy = dir.path().join("copy").display().to_string();
+    run(&[&copy, "-f", &script]).ok();
+    assert_eq!(run(&[&copy, "-c", ".dump"]).ok(), before);
+
+    assert_eq!(
+        run(&["module", "drop", "shop.v1", "--db", &db]).ok(),
+        "module shop.v1 dropped; its tables stay\n"
+    );
+    assert_eq!(run(&["module", "list", "--db", &db]).ok(), "");
+    assert!(
+        run(&[&db, "-c", "SELECT id FROM item"])
+            .ok()
+            .contains("tea")
+    );
+}
+
+#[test]
+fn two_versions_make_a_pair_of_migrations() {
+    let (dir, db) = database();
+    let [one, two] = SHOP.map(|text| write(dir.path(), &format!("{}.proto", text.len()), text));
+    let wider = write(
+        dir.path(),
+        "wider.proto",
+        &SHOP[1].replace("int32", "int64"),
+    );
+    let shown = run(&["module", "diff", &one, &wider]).ok();
+    assert_eq!(
+        shown,
+        "ALTER TABLE item RENAME COLUMN cents TO price;\nALTER TABLE item ALTER COLUMN price DROP DEFAULT;\n\
+         ALTER TABLE item ALTER COLUMN price TYPE BIGINT;\nALTER TABLE item ALTER COLUMN price SET DEFAULT 0;\n\
+         ALTER TABLE item ADD COLUMN tags TEXT[] NOT NULL DEFAULT '{}';\n"
+    );
+    let migrations = dir.path().join("migrations");
+    write(
+        &migrations,
+        "0006_other.up.sql",
+        "CREATE TABLE other (id INT PRIMARY KEY);\n",
+    );
+    write(&migrations, "0006_other.down.sql", "DROP TABLE other;\n");
+    // A narrower type does not follow: it is not undone, and nothing is written.
+    let folder = migrations.display().to_string();
+    let refused = refused(&["module", "diff", &one, &wider, "--dir", &folder]);
+    assert!(
+        refused.contains("was int64 and would be int32"),
+        "{refused}"
+    );
+    let files = run(&["module", "diff", &one, &two, "--dir", &folder]).ok();
+    let files: Vec<&str> = files.lines().collect();
+    assert!(
+        files[0].ends_with("/0007_shop_v1.up.sql") && files[1].ends_with("/0007_shop_v1.down.sql"),
+        "{files:?}"
+    );
+
+    run(&["module", "install", &one, "--db", &db]).ok();
+    run(&[&db, "-c", "INSERT INTO item VALUES ('tea', 450)"]).ok();
+    let before = run(&[&db, "-c", ".dump"]).ok();
+    run(&[&db, "-f", files[0]]).ok();
+    let after = run(&[&db, "-c", ".dump"]).ok();
+    assert!(after.contains("('tea', 450, [])"), "{after}");
+    run(&[&db, "-f", files[1]]).ok();
+    assert_eq!(run(&[&db, "-c", ".dump"]).ok(), before);
+    run(&[&db, "-f", files[0]]).ok();
+    assert_eq!(run(&[&db, "-c", ".dump"]).ok(), after);
+}

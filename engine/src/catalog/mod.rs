@@ -1,4 +1,4 @@
-//! The catalog: what tables, indexes, views and sequences there are, as plain data.
+//! The catalog: what tables, indexes, views, sequences and modules there are, as plain data.
 //!
 //! Every object is one row of the catalog storage, so DDL goes through the log like any other write. A `Catalog` is
 //! an immutable value: a transaction that changes it works on its own copy, a commit publishes the copy. The catalog
@@ -7,6 +7,7 @@
 mod builtin;
 mod codec;
 mod index;
+mod module;
 mod names;
 mod relation;
 
@@ -18,6 +19,7 @@ use tailwater_proto::StorageId;
 
 pub use self::codec::{decode_object, encode_object, object_key};
 pub use self::index::{Index, IndexPart};
+pub use self::module::{Module, ModuleRelation};
 pub use self::names::ObjectName;
 pub use self::relation::{
     Check, Column, Identity, KeyPart, NestedField, Relation, RelationKind, Sequence, ViewDefinition,
@@ -50,6 +52,8 @@ pub enum Object {
     Index(Arc<Index>),
     /// A sequence.
     Sequence(Arc<Sequence>),
+    /// A module.
+    Module(Arc<Module>),
 }
 
 impl Object {
@@ -60,6 +64,7 @@ impl Object {
             Self::Relation(relation) => relation.id,
             Self::Index(index) => index.id,
             Self::Sequence(sequence) => sequence.id,
+            Self::Module(module) => module.id,
         }
     }
 
@@ -70,6 +75,7 @@ impl Object {
             Self::Relation(relation) => &relation.name,
             Self::Index(index) => &index.name,
             Self::Sequence(sequence) => &sequence.name,
+            Self::Module(module) => &module.name,
         }
     }
 
@@ -78,7 +84,7 @@ impl Object {
     pub fn is_builtin(&self) -> bool {
         match self {
             Self::Relation(relation) => relation.is_builtin(),
-            Self::Index(_) | Self::Sequence(_) => false,
+            Self::Index(_) | Self::Sequence(_) | Self::Module(_) => false,
         }
     }
 
@@ -89,6 +95,7 @@ impl Object {
             Self::Relation(relation) => relation.kind.name(),
             Self::Index(_) => "index",
             Self::Sequence(_) => "sequence",
+            Self::Module(_) => "module",
         }
     }
 }
@@ -100,6 +107,7 @@ pub struct Catalog {
     next_id: u32,
     objects: BTreeMap<ObjectId, Object>,
     by_name: BTreeMap<ObjectName, ObjectId>,
+    modules: BTreeMap<ObjectName, ObjectId>,
     /// Indexes of each relation, in order of creation.
     indexes: BTreeMap<ObjectId, Vec<ObjectId>>,
     by_storage: BTreeMap<StorageId, ObjectId>,
@@ -114,6 +122,7 @@ impl Default for Catalog {
             next_id: system_storage::FIRST_USER.0,
             objects: BTreeMap::new(),
             by_name: BTreeMap::new(),
+            modules: BTreeMap::new(),
             indexes: BTreeMap::new(),
             by_storage: BTreeMap::new(),
             readers: BTreeMap::new(),
@@ -153,7 +162,7 @@ impl Catalog {
         self.next_id = self.next_id.max(next_id);
     }
 
-    /// The object of that name.
+    /// The object of that name; modules have names of their own.
     #[must_use]
     pub fn find(&self, name: &ObjectName) -> Option<&Object> {
         self.by_name.get(name).and_then(|id| self.objects.get(id))
@@ -170,7 +179,7 @@ impl Catalog {
     pub fn relation(&self, name: &ObjectName) -> Option<&Arc<Relation>> {
         match self.find(name)? {
             Object::Relation(relation) => Some(relation),
-            Object::Index(_) | Object::Sequence(_) => None,
+            Object::Index(_) | Object::Sequence(_) | Object::Module(_) => None,
         }
     }
 
@@ -183,7 +192,7 @@ impl Catalog {
             .and_then(|id| self.objects.get(id))?
         {
             Object::Relation(relation) => Some(relation),
-            Object::Index(_) | Object::Sequence(_) => None,
+            Object::Index(_) | Object::Sequence(_) | Object::Module(_) => None,
         }
     }
 
@@ -205,7 +214,7 @@ impl Catalog {
                 Object::Index(index) => {
                     storages.insert(index.storage);
                 }
-                Object::Sequence(_) => {}
+                Object::Sequence(_) | Object::Module(_) => {}
             }
         }
         storages
@@ -216,7 +225,7 @@ impl Catalog {
     pub fn sequence(&self, name: &ObjectName) -> Option<&Arc<Sequence>> {
         match self.find(name)? {
             Object::Sequence(sequence) => Some(sequence),
-            Object::Relation(_) | Object::Index(_) => None,
+            Object::Relation(_) | Object::Index(_) | Object::Module(_) => None,
         }
     }
 
@@ -228,7 +237,7 @@ impl Catalog {
             .flatten()
             .filter_map(|id| match self.objects.get(id)? {
                 Object::Index(index) => Some(index),
-                Object::Relation(_) | Object::Sequence(_) => None,
+                Object::Relation(_) | Object::Sequence(_) | Object::Module(_) => None,
             })
     }
 
@@ -241,8 +250,29 @@ impl Catalog {
     pub fn relations(&self) -> impl Iterator<Item = &Arc<Relation>> {
         self.objects.values().filter_map(|object| match object {
             Object::Relation(relation) => Some(relation),
-            Object::Index(_) | Object::Sequence(_) => None,
+            Object::Index(_) | Object::Sequence(_) | Object::Module(_) => None,
         })
+    }
+
+    /// The module of that name.
+    #[must_use]
+    pub fn module(&self, name: &ObjectName) -> Option<&Arc<Module>> {
+        match self.objects.get(self.modules.get(name)?)? {
+            Object::Module(module) => Some(module),
+            Object::Relation(_) | Object::Index(_) | Object::Sequence(_) => None,
+        }
+    }
+
+    /// All modules in the order of their names.
+    pub fn modules(&self) -> impl Iterator<Item = &Arc<Module>> {
+        self.modules.keys().filter_map(|name| self.module(name))
+    }
+
+    fn names_of(&mut self, object: &Object) -> &mut BTreeMap<ObjectName, ObjectId> {
+        match object {
+            Object::Module(_) => &mut self.modules,
+            Object::Relation(_) | Object::Index(_) | Object::Sequence(_) => &mut self.by_name,
+        }
     }
 
     /// Adds an object, or replaces the one of its number.
@@ -250,7 +280,7 @@ impl Catalog {
         let id = object.id();
         self.remove(id);
         self.reserve_below(id.0 + 1);
-        self.by_name.insert(object.name().clone(), id);
+        self.names_of(&object).insert(object.name().clone(), id);
         match &object {
             Object::Relation(relation) => {
                 self.by_storage.insert(relation.storage, id);
@@ -270,7 +300,7 @@ impl Catalog {
                 of_relation.sort_unstable();
                 self.reserve_below(index.storage.0 + 1);
             }
-            Object::Sequence(_) => {}
+            Object::Sequence(_) | Object::Module(_) => {}
         }
         self.objects.insert(id, object);
         self.version += 1;
@@ -279,8 +309,9 @@ impl Catalog {
     /// Takes an object out; without one of that number nothing happens.
     pub fn remove(&mut self, id: ObjectId) -> Option<Object> {
         let object = self.objects.remove(&id)?;
-        if self.by_name.get(object.name()) == Some(&id) {
-            self.by_name.remove(object.name());
+        let names = self.names_of(&object);
+        if names.get(object.name()) == Some(&id) {
+            names.remove(object.name());
         }
         match &object {
             Object::Relation(relation) => {
@@ -296,7 +327,7 @@ impl Catalog {
                     of_relation.retain(|other| *other != id);
                 }
             }
-            Object::Sequence(_) => {}
+            Object::Sequence(_) | Object::Module(_) => {}
         }
         self.version += 1;
         Some(object)

@@ -364,7 +364,7 @@ pub(crate) fn storage_name(catalog: &Catalog, id: StorageId) -> String {
                     _ => format!("index {}", index.name),
                 };
             }
-            Object::Index(_) | Object::Sequence(_) => {}
+            Object::Index(_) | Object::Sequence(_) | Object::Module(_) => {}
         }
     }
     format!("storage {id}")

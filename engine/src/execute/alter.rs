@@ -47,6 +47,7 @@ pub(super) fn alter_table(
     for action in &alter.actions {
         let table = super::ddl::table(txn, &name)
             .map_err(|error| error.at(parsed.offset_of(alter.name.span())))?;
+        super::module::refuse_alter(txn, &table, action)?;
         let change = Change {
             around,
             parsed,
@@ -105,7 +106,7 @@ pub(super) fn alter_table(
 }
 
 /// The statements kept with a table and its indexes make them as they are now.
-fn retell(txn: &mut Transaction, name: &ObjectName) -> Result<()> {
+pub(super) fn retell(txn: &mut Transaction, name: &ObjectName) -> Result<()> {
     let table = super::ddl::table(txn, name)?;
     let sql = definition::table_sql(&txn.catalog, &table);
     let mut relation = (*table).clone();
@@ -173,6 +174,7 @@ pub(super) fn rename(txn: &mut Transaction, parsed: &Parsed, rename: &Rename) ->
             rename_in_defaults(txn, &sequence)?;
             Object::Sequence(sequence.into())
         }
+        Object::Module(_) => unreachable!("no name of a relation is that of a module"),
     };
     txn.put_object(renamed.id(), Some(renamed))?;
     Ok(Ran::Count("ALTER", 0))

@@ -11,6 +11,7 @@ use tailwater_views::{Dataflow, ExecContext, Reader};
 
 use super::alter;
 use super::load;
+use super::module;
 use super::run::{Ran, Surroundings};
 use super::sequence;
 use crate::catalog::{
@@ -19,7 +20,7 @@ use crate::catalog::{
 use crate::error::{Error, Result};
 use crate::maintenance::{self, Compiled};
 use crate::optimizer::optimize_view;
-use crate::sql::binder::names::object_name;
+use crate::sql::binder::names::{module_name, object_name};
 use crate::sql::bound::BoundView;
 use crate::sql::construct;
 use crate::sql::ddl;
@@ -48,6 +49,7 @@ pub(crate) fn execute_ddl(
         Statement::AlterSequence(change) => sequence::alter(txn, change)
             .map_err(|error| error.at(parsed.offset_of(change.name.span()))),
         Statement::CreateView(create) => create_view(around, txn, sql, parsed, create),
+        Statement::CreateModule(create) => module::create(around, txn, parsed, create),
         Statement::Drop(drop) => drop_objects(txn, parsed, drop),
         Statement::AlterTable(change) => alter::alter_table(around, txn, parsed, change),
         Statement::Rename(rename) => alter::rename(txn, parsed, rename)
@@ -315,8 +317,11 @@ fn create_view(
 
 fn drop_objects(txn: &mut Transaction, parsed: &Parsed, drop: &Drop) -> Result<Ran> {
     for sql_name in &drop.names {
-        let name = object_name(sql_name);
-        if txn.catalog.find(&name).is_none() && drop.if_exists {
+        let name = match drop.kind {
+            ObjectKind::Module => module_name(sql_name),
+            _ => object_name(sql_name),
+        };
+        if find(txn, drop.kind, &name).is_none() && drop.if_exists {
             continue;
         }
         drop_one(txn, drop.kind, &name, drop.cascade)
@@ -329,9 +334,17 @@ fn drop_objects(txn: &mut Transaction, parsed: &Parsed, drop: &Drop) -> Result<R
             ObjectKind::MaterializedView => "DROP MATERIALIZED VIEW",
             ObjectKind::Index => "DROP INDEX",
             ObjectKind::Sequence => "DROP SEQUENCE",
+            ObjectKind::Module => "DROP MODULE",
         },
         0,
     ))
+}
+
+fn find(txn: &Transaction, kind: ObjectKind, name: &ObjectName) -> Option<Object> {
+    match kind {
+        ObjectKind::Module => txn.catalog.module(name).cloned().map(Object::Module),
+        _ => txn.catalog.find(name).cloned(),
+    }
 }
 
 fn drop_one(
@@ -340,14 +353,16 @@ fn drop_one(
     name: &ObjectName,
     cascade: bool,
 ) -> Result<()> {
-    let object = txn.catalog.find(name).cloned();
+    let object = find(txn, kind, name);
     let is_kind = |object: &Object| match (kind, object) {
         (ObjectKind::Table, Object::Relation(relation)) => relation.is_table(),
         (ObjectKind::View, Object::Relation(relation)) => relation.kind == RelationKind::View,
         (ObjectKind::MaterializedView, Object::Relation(relation)) => {
             relation.kind == RelationKind::MaterializedView && relation.view.is_some()
         }
-        (ObjectKind::Index, Object::Index(_)) | (ObjectKind::Sequence, Object::Sequence(_)) => true,
+        (ObjectKind::Index, Object::Index(_))
+        | (ObjectKind::Sequence, Object::Sequence(_))
+        | (ObjectKind::Module, Object::Module(_)) => true,
         _ => false,
     };
     match object {
@@ -359,19 +374,25 @@ fn drop_one(
         .on(name.to_string())
         .with_hint(format!("use DROP {}", object.kind_name().to_uppercase()))),
         None => {
-            let (code, word) = match kind {
-                ObjectKind::Table => (sqlstate::UNDEFINED_TABLE, "table"),
-                ObjectKind::View => (sqlstate::UNDEFINED_TABLE, "view"),
-                ObjectKind::MaterializedView => (sqlstate::UNDEFINED_TABLE, "materialized view"),
-                ObjectKind::Index => (sqlstate::UNDEFINED_OBJECT, "index"),
-                ObjectKind::Sequence => (sqlstate::UNDEFINED_OBJECT, "sequence"),
-            };
+            let (code, word) = kind_words(kind);
             Err(
                 Error::statement(code, format!("{word} \"{name}\" does not exist"))
                     .on(name.to_string())
                     .with_hint("add IF EXISTS if that is fine"),
             )
         }
+    }
+}
+
+/// What a kind is called, and the SQLSTATE for one that is not there.
+pub(super) const fn kind_words(kind: ObjectKind) -> (&'static str, &'static str) {
+    match kind {
+        ObjectKind::Table => (sqlstate::UNDEFINED_TABLE, "table"),
+        ObjectKind::View => (sqlstate::UNDEFINED_TABLE, "view"),
+        ObjectKind::MaterializedView => (sqlstate::UNDEFINED_TABLE, "materialized view"),
+        ObjectKind::Index => (sqlstate::UNDEFINED_OBJECT, "index"),
+        ObjectKind::Sequence => (sqlstate::UNDEFINED_OBJECT, "sequence"),
+        ObjectKind::Module => (sqlstate::UNDEFINED_OBJECT, "module"),
     }
 }
 
@@ -396,6 +417,8 @@ fn remove(txn: &mut Transaction, object: &Object, cascade: bool) -> Result<()> {
             remove_index(txn, index)
         }
         Object::Sequence(sequence) => remove_sequence(txn, sequence, cascade),
+        // Its tables stay: they hold data, and others may read them.
+        Object::Module(module) => txn.put_object(module.id, None),
     }
 }
 
@@ -475,6 +498,17 @@ fn remove_relation(txn: &mut Transaction, relation: &Relation, cascade: bool) ->
         if txn.catalog.get(dependent.id).is_some() {
             remove_relation(txn, &dependent, true)?;
         }
+    }
+    while let Some(module) = module::standing_on(txn, relation.id) {
+        if !cascade {
+            return Err(module::needs(
+                &module,
+                "drop",
+                relation.kind.name(),
+                &relation.name,
+            ));
+        }
+        txn.put_object(module.id, None)?;
     }
     let indexes: Vec<_> = txn.catalog.indexes_of(relation.id).cloned().collect();
     for index in indexes {

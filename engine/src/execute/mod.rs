@@ -7,6 +7,7 @@ mod definition;
 mod dml;
 mod document;
 mod load;
+mod module;
 mod query;
 mod run;
 mod sequence;

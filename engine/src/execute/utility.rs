@@ -11,7 +11,7 @@ use crate::catalog::{Object, ObjectName, Relation, RelationKind};
 use crate::error::{Error, Result};
 use crate::explain;
 use crate::maintenance;
-use crate::sql::binder::names::object_name;
+use crate::sql::binder::names::{module_name, object_name};
 use crate::sql::bound::{BoundStatement, InsertSource};
 use crate::sql::statement::{self, Explain, ObjectKind, Parsed, Show, Statement};
 use crate::system::columns_of;
@@ -132,7 +132,7 @@ pub(super) fn show(around: &Surroundings<'_>, txn: &Transaction, show: &Show) ->
                 .objects()
                 .filter_map(|object| match object {
                     Object::Index(index) => Some(index),
-                    Object::Relation(_) | Object::Sequence(_) => None,
+                    Object::Relation(_) | Object::Sequence(_) | Object::Module(_) => None,
                 })
                 .filter(|index| of.as_ref().is_none_or(|of| of.id == index.relation))
                 .map(|index| {
@@ -160,7 +160,7 @@ pub(super) fn show(around: &Surroundings<'_>, txn: &Transaction, show: &Show) ->
         Show::Sequences => {
             let sequences = catalog.objects().filter_map(|object| match object {
                 Object::Sequence(sequence) => Some(sequence),
-                Object::Relation(_) | Object::Index(_) => None,
+                Object::Relation(_) | Object::Index(_) | Object::Module(_) => None,
             });
             let rows = sequences.map(|sequence| super::sequence::described(txn, sequence));
             let columns = [
@@ -192,12 +192,24 @@ pub(super) fn show(around: &Surroundings<'_>, txn: &Transaction, show: &Show) ->
             Ran::Collected(fields(&columns), rows)
         }
         Show::Create(kind, name) => {
-            let name = object_name(name);
-            let object = catalog.find(&name).ok_or_else(|| missing(*kind, &name))?;
-            let sql = match object {
+            let (name, object) = match kind {
+                ObjectKind::Module => {
+                    let name = module_name(name);
+                    let module = catalog.module(&name).cloned().map(Object::Module);
+                    (name, module)
+                }
+                _ => {
+                    let name = object_name(name);
+                    let object = catalog.find(&name).cloned();
+                    (name, object)
+                }
+            };
+            let object = object.ok_or_else(|| missing(*kind, &name))?;
+            let sql = match &object {
                 Object::Relation(relation) => &relation.sql,
                 Object::Index(index) => &index.sql,
                 Object::Sequence(sequence) => &sequence.sql,
+                Object::Module(module) => &module.sql,
             };
             lines("sql", sql)
         }
@@ -284,18 +296,8 @@ fn signature(function: &function::Function) -> String {
 }
 
 fn missing(kind: ObjectKind, name: &ObjectName) -> Error {
-    let kind = match kind {
-        ObjectKind::Table => "table",
-        ObjectKind::View => "view",
-        ObjectKind::MaterializedView => "materialized view",
-        ObjectKind::Index => "index",
-        ObjectKind::Sequence => "sequence",
-    };
-    let code = match kind {
-        "index" | "sequence" => sqlstate::UNDEFINED_OBJECT,
-        _ => sqlstate::UNDEFINED_TABLE,
-    };
-    Error::statement(code, format!("{kind} \"{name}\" does not exist")).on(name.to_string())
+    let (code, word) = super::ddl::kind_words(kind);
+    Error::statement(code, format!("{word} \"{name}\" does not exist")).on(name.to_string())
 }
 
 fn find(txn: &Transaction, name: &statement::ObjectName) -> Result<Arc<Relation>> {

@@ -16,14 +16,54 @@ pub(super) fn of(field: &FieldDescriptor) -> ColumnPlan {
     // Zero may be nothing that another type has.
     let has_zero = !is_nullable && !field.is_required() && said_type.is_none();
     let zero = || has_zero.then(|| zero(field));
+    let own_default = text(said.default);
     ColumnPlan {
         name: text(said.name).unwrap_or_else(|| field.name().to_owned()),
         field: field.name().to_owned(),
         field_number: field.number(),
         sql_type: said_type.unwrap_or_else(|| sql_type(field)),
         is_nullable,
-        default: text(said.default).or_else(zero),
-        check: text(said.check),
+        kind: kind(field),
+        has_own_default: own_default.is_some(),
+        default: own_default.or_else(zero),
+    }
+}
+
+/// The condition that an option says each value of a field meets.
+pub(super) fn check(field: &FieldDescriptor) -> Option<String> {
+    let said = options::of_field(field)?.check;
+    Some(said).filter(|check| !check.is_empty())
+}
+
+/// What a field is, as the text of a module has it.
+fn kind(field: &FieldDescriptor) -> String {
+    let one = |kind: &Kind| match kind {
+        Kind::Double => "double".to_owned(),
+        Kind::Float => "float".to_owned(),
+        Kind::Int32 => "int32".to_owned(),
+        Kind::Int64 => "int64".to_owned(),
+        Kind::Uint32 => "uint32".to_owned(),
+        Kind::Uint64 => "uint64".to_owned(),
+        Kind::Sint32 => "sint32".to_owned(),
+        Kind::Sint64 => "sint64".to_owned(),
+        Kind::Fixed32 => "fixed32".to_owned(),
+        Kind::Fixed64 => "fixed64".to_owned(),
+        Kind::Sfixed32 => "sfixed32".to_owned(),
+        Kind::Sfixed64 => "sfixed64".to_owned(),
+        Kind::Bool => "bool".to_owned(),
+        Kind::String => "string".to_owned(),
+        Kind::Bytes => "bytes".to_owned(),
+        Kind::Message(message) => message.full_name().to_owned(),
+        Kind::Enum(of) => of.full_name().to_owned(),
+    };
+    match field.kind() {
+        Kind::Message(entry) if field.is_map() => format!(
+            "map<{}, {}>",
+            one(&entry.map_entry_key_field().kind()),
+            one(&entry.map_entry_value_field().kind())
+        ),
+        kind if field.is_list() => format!("repeated {}", one(&kind)),
+        kind => one(&kind),
     }
 }
 

@@ -22,8 +22,10 @@
 //! # }
 //! ```
 
+pub(crate) mod adopt;
 mod column;
 mod default;
+pub(crate) mod evolve;
 mod infer;
 mod message;
 mod method;
@@ -32,10 +34,14 @@ mod options;
 mod plan;
 mod request;
 mod source;
+mod statement;
 mod table;
+mod widen;
 
+pub(crate) use self::evolve::{Dependent, Step};
 pub use self::plan::{
-    Binding, CallKind, ColumnPlan, IndexPlan, MethodPlan, ModulePlan, PrimaryKey, TablePlan,
-    ValuePlan,
+    Binding, CallKind, CheckPlan, ColumnPlan, IndexPlan, MethodPlan, ModulePlan, PrimaryKey,
+    ReservedPlan, TablePlan, ValuePlan,
 };
 pub use self::source::ModuleSource;
+pub(crate) use self::statement::BoundStatement;

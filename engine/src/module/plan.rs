@@ -1,8 +1,11 @@
 //! `ModulePlan`: what a module would be here, as data: shown before anything is done.
 //!
-//! It knows no descriptors. Next door: `infer`, which makes it.
+//! It knows no descriptors. The catalog keeps it as JSON: names of fields keep their meaning. Next door: `infer`, which
+//! makes it.
 
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use super::name::{quoted, quoted_path};
 
@@ -31,7 +34,7 @@ use super::name::{quoted, quoted_path};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModulePlan {
     /// The package; empty if the file names none.
     pub package: String,
@@ -57,7 +60,7 @@ pub struct ModulePlan {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TablePlan {
     /// The full name of the message.
     pub message: String,
@@ -70,11 +73,70 @@ pub struct TablePlan {
     /// What tells rows apart.
     pub primary_key: PrimaryKey,
     /// Conditions that each row meets.
-    pub checks: Vec<String>,
+    pub checks: Vec<CheckPlan>,
     /// Indexes.
     pub indexes: Vec<IndexPlan>,
     /// The query whose rows these are, if it is a materialised view.
     pub view: Option<String>,
+    /// What the message says no field may have any more.
+    pub reserved: ReservedPlan,
+}
+
+/// Numbers and names of fields that were and may not be again.
+///
+/// ```
+/// use tailwater::module::*;
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let plan = ModuleSource::new("a.proto", r#"syntax = "proto3";
+///     message Item { reserved 2, 5 to 7; reserved "cents"; string id = 1; }"#).plan()?;
+/// let reserved = &plan.tables[0].reserved;
+/// assert!(reserved.has_number(6) && !reserved.has_number(8) && reserved.names == ["cents"]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservedPlan {
+    /// First and last number of each range.
+    pub numbers: Vec<(u32, u32)>,
+    /// Names.
+    pub names: Vec<String>,
+}
+
+impl ReservedPlan {
+    /// Whether no field may have the number.
+    ///
+    /// ```
+    /// let reserved = tailwater::module::ReservedPlan { numbers: vec![(2, 4)], names: Vec::new() };
+    /// assert!(reserved.has_number(4) && !reserved.has_number(5));
+    /// ```
+    #[must_use]
+    pub fn has_number(&self, number: u32) -> bool {
+        self.numbers
+            .iter()
+            .any(|(first, last)| (*first..=*last).contains(&number))
+    }
+}
+
+/// A condition that each row of a table meets.
+///
+/// ```
+/// use tailwater::module::*;
+///
+/// # fn main() -> tailwater::Result<()> {
+/// let plan = ModuleSource::new("a.proto", r#"syntax = "proto3";
+///     message Item { string id = 1; oneof price { int64 cents = 2; string asked = 3; } }"#).plan()?;
+/// let check = CheckPlan { name: "item_price_check".into(), condition: "num_nonnulls(cents, asked) <= 1".into() };
+/// assert_eq!(plan.tables[0].checks, [check]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckPlan {
+    /// Its name.
+    pub name: String,
+    /// SQL.
+    pub condition: String,
 }
 
 /// What tells the rows of a table apart.
@@ -89,7 +151,7 @@ pub struct TablePlan {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PrimaryKey {
     /// These columns.
     Columns(Vec<String>),
@@ -127,7 +189,7 @@ impl PrimaryKey {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnPlan {
     /// The name of the column.
     pub name: String,
@@ -135,14 +197,16 @@ pub struct ColumnPlan {
     pub field: String,
     /// The number of the field: what the column is known by when the module changes.
     pub field_number: u32,
+    /// What the field is in Protobuf: `int32`, `repeated string`, `map<string, a.B>`, `a.Message`.
+    pub kind: String,
     /// The SQL type.
     pub sql_type: String,
     /// Whether NULL stands for a value that is not set.
     pub is_nullable: bool,
     /// What a row has that does not say, as SQL.
     pub default: Option<String>,
-    /// A condition that each value meets, as SQL.
-    pub check: Option<String>,
+    /// Whether the module says so, and not Protobuf: a field that is not set has it, too.
+    pub has_own_default: bool,
 }
 
 /// An index of a table.
@@ -160,7 +224,7 @@ pub struct ColumnPlan {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexPlan {
     /// Its name.
     pub name: String,
@@ -182,7 +246,7 @@ pub struct IndexPlan {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ValuePlan {
     /// The full name of the message.
     pub message: String,
@@ -204,7 +268,7 @@ pub struct ValuePlan {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CallKind {
     /// One message, one answer.
     Unary,
@@ -231,7 +295,7 @@ pub enum CallKind {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MethodPlan {
     /// `/package.Service/Method`, as gRPC has it.
     pub path: String,
@@ -256,7 +320,7 @@ pub struct MethodPlan {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Binding {
     /// Streams the rows of the query, first those there are, then each that comes.
     Subscribe {
@@ -320,7 +384,16 @@ impl ModulePlan {
 impl TablePlan {
     /// The statements that make it and its indexes.
     fn sql(&self) -> String {
-        let mut text = match &self.view {
+        let mut text = self.create_sql();
+        for index in &self.indexes {
+            text.push_str(&index.sql(&self.name));
+        }
+        text
+    }
+
+    /// The statement that makes it.
+    pub(crate) fn create_sql(&self) -> String {
+        match &self.view {
             Some(query) => {
                 let query = query.trim().trim_end_matches(';');
                 format!(
@@ -333,18 +406,7 @@ impl TablePlan {
                 quoted(&self.name),
                 self.lines().join(",\n  ")
             ),
-        };
-        for index in &self.indexes {
-            let columns: Vec<String> = index.columns.iter().map(|path| quoted_path(path)).collect();
-            text.push_str(&format!(
-                "CREATE {}INDEX {} ON {} ({});\n",
-                if index.is_unique { "UNIQUE " } else { "" },
-                quoted(&index.name),
-                quoted(&self.name),
-                columns.join(", ")
-            ));
         }
-        text
     }
 
     fn lines(&self) -> Vec<String> {
@@ -360,22 +422,42 @@ impl TablePlan {
             let columns: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
             lines.push(format!("PRIMARY KEY ({})", columns.join(", ")));
         }
-        lines.extend(self.checks.iter().map(|check| format!("CHECK ({check})")));
+        lines.extend(self.checks.iter().map(CheckPlan::sql));
         lines
     }
 }
 
+impl CheckPlan {
+    pub(super) fn sql(&self) -> String {
+        format!(
+            "CONSTRAINT {} CHECK ({})",
+            quoted(&self.name),
+            self.condition
+        )
+    }
+}
+
+impl IndexPlan {
+    pub(super) fn sql(&self, table: &str) -> String {
+        let columns: Vec<String> = self.columns.iter().map(|path| quoted_path(path)).collect();
+        format!(
+            "CREATE {}INDEX {} ON {} ({});\n",
+            if self.is_unique { "UNIQUE " } else { "" },
+            quoted(&self.name),
+            quoted(table),
+            columns.join(", ")
+        )
+    }
+}
+
 impl ColumnPlan {
-    fn sql(&self) -> String {
+    pub(super) fn sql(&self) -> String {
         let mut text = format!("{} {}", quoted(&self.name), self.sql_type);
         if !self.is_nullable {
             text.push_str(" NOT NULL");
         }
         if let Some(default) = &self.default {
             text.push_str(&format!(" DEFAULT {default}"));
-        }
-        if let Some(check) = &self.check {
-            text.push_str(&format!(" CHECK ({check})"));
         }
         text
     }

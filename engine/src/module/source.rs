@@ -12,6 +12,7 @@ use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 use tailwater_proto::v1::PROTO_FILES;
 
 use super::default;
+use super::name::quoted_path;
 use crate::error::{Error, Result};
 
 /// Bytes of all texts of a module together.
@@ -38,6 +39,7 @@ const OWN: &str = "tailwater/v1/";
 #[derive(Clone, Debug)]
 pub struct ModuleSource {
     root: String,
+    dropping: Vec<String>,
     files: BTreeMap<String, String>,
 }
 
@@ -55,6 +57,7 @@ impl ModuleSource {
         let root = name.into();
         Self {
             files: BTreeMap::from([(root.clone(), text.into())]),
+            dropping: Vec::new(),
             root,
         }
     }
@@ -80,6 +83,28 @@ impl ModuleSource {
         self
     }
 
+    /// A column (`table.column`) that a new version may drop with its data.
+    ///
+    /// ```
+    /// use tailwater::Database;
+    /// use tailwater::module::ModuleSource;
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// let before = "syntax = \"proto3\"; message Item { string id = 1; string note = 2; }";
+    /// db.install_module(&ModuleSource::new("shop.proto", before))?;
+    /// let after = ModuleSource::new("shop.proto", "syntax = \"proto3\"; message Item { string id = 1; }");
+    /// assert!(db.install_module(&after).unwrap_err().message().contains("not reserved"));
+    /// db.install_module(&after.dropping("item.note"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn dropping(mut self, column: impl Into<String>) -> Self {
+        self.dropping.push(column.into());
+        self
+    }
+
     /// The name of the module's file.
     ///
     /// ```
@@ -90,6 +115,70 @@ impl ModuleSource {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.root
+    }
+
+    /// What the module is called unless it is told otherwise: its package, or its file's name without `.proto`.
+    ///
+    /// # Errors
+    /// As [`descriptor_set`](Self::descriptor_set).
+    ///
+    /// ```
+    /// use tailwater::module::ModuleSource;
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// assert_eq!(ModuleSource::new("a/chat.proto", "syntax = \"proto3\";").module_name()?, "chat");
+    /// assert_eq!(ModuleSource::new("chat.proto", "syntax = \"proto3\"; package talk.v1;").module_name()?, "talk.v1");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn module_name(&self) -> Result<String> {
+        let file = self.compile()?;
+        Ok(match file.package_name() {
+            "" => {
+                let name = self.root.rsplit('/').next().unwrap_or_default();
+                name.strip_suffix(".proto").unwrap_or(name).to_owned()
+            }
+            package => package.to_owned(),
+        })
+    }
+
+    /// The statement that installs it under a name, in place of the one there is.
+    ///
+    /// ```
+    /// use tailwater::module::ModuleSource;
+    ///
+    /// let source = ModuleSource::new("a.proto", "syntax = \"proto3\";");
+    /// assert_eq!(source.sql("a"), "CREATE OR REPLACE MODULE a FILE 'a.proto' AS $proto$syntax = \"proto3\";$proto$");
+    /// ```
+    #[must_use]
+    pub fn sql(&self, name: &str) -> String {
+        let text = |name: &str| self.files.get(name).map_or("", String::as_str);
+        let dropping: Vec<String> = self.dropping.iter().map(|path| quoted_path(path)).collect();
+        let dropping = match dropping.is_empty() {
+            true => String::new(),
+            false => format!(" DROPPING ({})", dropping.join(", ")),
+        };
+        let mut sql = format!(
+            "CREATE OR REPLACE MODULE {} FILE {}{dropping} AS {}",
+            quoted_path(name),
+            literal(&self.root),
+            between_dollars(text(&self.root))
+        );
+        for (name, text) in self.files.iter().filter(|(name, _)| **name != self.root) {
+            let (name, text) = (literal(name), between_dollars(text));
+            sql.push_str(&format!("\nIMPORT {name} AS {text}"));
+        }
+        sql
+    }
+
+    /// Columns that may go.
+    pub(super) fn may_drop(&self) -> &[String] {
+        &self.dropping
+    }
+
+    /// Its files, by the names they are imported by.
+    pub(crate) const fn files(&self) -> &BTreeMap<String, String> {
+        &self.files
     }
 
     /// The descriptors of the file and of all it imports, as a serialized `google.protobuf.FileDescriptorSet`.
@@ -111,7 +200,7 @@ impl ModuleSource {
     }
 
     /// The module's own file, in a pool with all it imports.
-    pub(super) fn compile(&self) -> Result<FileDescriptor> {
+    pub(crate) fn compile(&self) -> Result<FileDescriptor> {
         // By way of bytes: those keep the options that extensions say.
         let set = self.descriptor_set()?;
         let pool = DescriptorPool::decode(set.as_slice()).map_err(|error| wrong(&error))?;
@@ -151,6 +240,26 @@ impl ModuleSource {
         }
         Ok(())
     }
+}
+
+/// A text in quotes.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A text between dollars and a word that it does not have.
+fn between_dollars(text: &str) -> String {
+    if text.ends_with('$') {
+        return literal(text); // Behind a dollar no word begins.
+    }
+    let words = std::iter::once("$proto$".to_owned())
+        .chain((1_u32..).map(|number| format!("$proto{number}$")));
+    // A text cannot have them all. A dollar at its end would belong to the word.
+    let word = words
+        .into_iter()
+        .find(|word| !text.contains(word.trim_end_matches('$')))
+        .unwrap_or_default();
+    format!("{word}{text}{word}")
 }
 
 /// How deep brackets stand within each other, comments and strings left out.

@@ -8,7 +8,7 @@ use prost_reflect::MessageDescriptor;
 use tailwater_proto::v1::TableOptions;
 
 use super::name::{quoted, snake_case};
-use super::plan::{ColumnPlan, IndexPlan, PrimaryKey, TablePlan};
+use super::plan::{CheckPlan, ColumnPlan, IndexPlan, PrimaryKey, ReservedPlan, TablePlan};
 use super::{column, message, options};
 use crate::error::{Error, Result};
 
@@ -42,24 +42,65 @@ pub(super) fn of(message: &MessageDescriptor, why: &str) -> Result<TablePlan> {
     if !said.view.is_empty() {
         return view(message, &said, columns, name, why);
     }
-    let mut checks = said.check.clone();
-    for oneof in message.oneofs().filter(|oneof| !oneof.is_synthetic()) {
-        let arms: Vec<String> = oneof
-            .fields()
-            .map(|field| quoted(&column::of(&field).name))
-            .collect();
-        checks.push(format!("num_nonnulls({}) <= 1", arms.join(", ")));
-    }
     Ok(TablePlan {
         message: message.full_name().to_owned(),
         primary_key: primary_key(message, &said, &columns)?,
         indexes: indexes(message, &said, &columns, &name)?,
         view: None,
         why: why.to_owned(),
+        checks: checks(message, &said, &name),
+        reserved: reserved(message),
         name,
         columns,
-        checks,
     })
+}
+
+/// The conditions that options say, and that of each `oneof` one arm is set at most. Their names are what tells them apart
+/// when the module changes.
+fn checks(message: &MessageDescriptor, said: &TableOptions, table: &str) -> Vec<CheckPlan> {
+    let named = |name: String, condition: String| CheckPlan {
+        name: format!("{table}_{name}check"),
+        condition,
+    };
+    let mut checks = Vec::new();
+    for field in message.fields() {
+        if let Some(condition) = column::check(&field) {
+            checks.push(named(format!("{}_", column::of(&field).name), condition));
+        }
+    }
+    for (condition, number) in said.check.iter().zip(1..) {
+        checks.push(named(format!("{number}_"), condition.clone()));
+    }
+    for oneof in message.oneofs().filter(|oneof| !oneof.is_synthetic()) {
+        let arms: Vec<String> = oneof
+            .fields()
+            .map(|field| quoted(&column::of(&field).name))
+            .collect();
+        let condition = format!("num_nonnulls({}) <= 1", arms.join(", "));
+        checks.push(named(format!("{}_", oneof.name()), condition));
+    }
+    // A `oneof` may be called as a column is, or as a number.
+    let mut taken = BTreeSet::new();
+    for check in &mut checks {
+        let wanted = check.name.clone();
+        let mut number = 0;
+        while !taken.insert(check.name.clone()) {
+            number += 1;
+            check.name = format!("{wanted}{number}");
+        }
+    }
+    checks
+}
+
+/// What no field may have any more.
+fn reserved(message: &MessageDescriptor) -> ReservedPlan {
+    let ranges = message.reserved_ranges();
+    ReservedPlan {
+        numbers: ranges
+            .map(|range| (range.start, range.end.saturating_sub(1)))
+            .collect(),
+        names: message.reserved_names().map(str::to_owned).collect(),
+    }
 }
 
 /// The view of a message. Its query says what its rows are: a key it has only if the option says so.
@@ -75,7 +116,10 @@ fn view(
     }
     let indexes = indexes(message, said, &columns, &name)?;
     let is_unique = indexes.iter().any(|index| index.is_unique);
-    if is_unique || !said.check.is_empty() || columns.iter().any(|column| column.check.is_some()) {
+    let is_checked = message
+        .fields()
+        .any(|field| column::check(&field).is_some());
+    if is_unique || is_checked || !said.check.is_empty() {
         return Err(wrong(
             message,
             "a view has no unique index and no check: its query says what its rows are",
@@ -90,6 +134,7 @@ fn view(
         name,
         columns,
         checks: Vec::new(),
+        reserved: reserved(message),
     })
 }
 

@@ -267,7 +267,7 @@ impl Salvage {
         for object in catalog.objects() {
             let is_made = match object {
                 Object::Relation(relation) => is_copied(relation) || relation.is_builtin(),
-                Object::Index(_) | Object::Sequence(_) => false,
+                Object::Index(_) | Object::Sequence(_) | Object::Module(_) => false,
             };
             if is_made {
                 continue;

@@ -12,6 +12,7 @@
 )]
 
 mod feed;
+mod module;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub use sqlparser::ast::{
 pub use sqlparser::tokenizer::{Location, Span};
 
 pub use self::feed::{CursorSource, DeclareCursor, Fetch, FetchDirection, Tail, TailSource};
+pub use self::module::CreateModule;
 
 /// One statement of a script.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +69,8 @@ pub enum Statement {
     CreateView(Box<CreateView>),
     /// CREATE SEQUENCE.
     CreateSequence(Box<CreateSequence>),
+    /// CREATE MODULE.
+    CreateModule(Box<CreateModule>),
     /// DROP of anything.
     Drop(Drop),
     /// ALTER TABLE.
@@ -583,6 +587,8 @@ pub enum ObjectKind {
     Index,
     /// SEQUENCE.
     Sequence,
+    /// MODULE.
+    Module,
 }
 
 /// DROP.

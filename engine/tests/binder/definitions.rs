@@ -65,6 +65,9 @@ fn describe(catalog: &Catalog, skip: usize) -> String {
                     let _ = writeln!(out, "  {}{down}{unique}", part.text);
                 }
             }
+            Object::Module(module) => {
+                let _ = writeln!(out, "  {}", module.sql);
+            }
             Object::Sequence(sequence) => {
                 let _ = writeln!(
                     out,

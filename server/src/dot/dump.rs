@@ -70,6 +70,10 @@ fn dump_objects(shell: &mut Shell, wanted: Option<&String>) -> Result<(), Failur
     for object in all.iter().filter(|object| object.kind == "index") {
         statement(shell, object)?;
     }
+    // Last: they find their tables there.
+    for object in all.iter().filter(|object| object.kind == "module") {
+        statement(shell, object)?;
+    }
     Ok(())
 }
 

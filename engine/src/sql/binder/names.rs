@@ -35,6 +35,11 @@ pub fn object_name(name: &SqlName) -> ObjectName {
     }
 }
 
+/// The catalog's name for a module: its words with the dots between them, like the package that it is of.
+pub fn module_name(name: &SqlName) -> ObjectName {
+    ObjectName::new(fold_parts(name).join("."))
+}
+
 /// The candidate nearest to `name`, if it is near enough to be meant.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).max(1);

@@ -28,6 +28,9 @@ impl Grammar<'_> {
                 self.expect_words(&["view"])?;
                 return self.create_view(true, false, or_replace);
             }
+            if self.words(&["module"]) {
+                return self.create_module(or_replace);
+            }
             if !or_replace {
                 if self.words(&["unique", "index"]) {
                     return self.create_index(true);
@@ -45,7 +48,7 @@ impl Grammar<'_> {
                 let what = format!("CREATE {}", word.to_ascii_uppercase());
                 Err(self.unsupported(&what, None))
             }
-            _ => Err(self.unexpected("TABLE, INDEX, VIEW, MATERIALIZED VIEW or SEQUENCE")),
+            _ => Err(self.unexpected("TABLE, INDEX, VIEW, MATERIALIZED VIEW, SEQUENCE or MODULE")),
         }
     }
 
@@ -163,6 +166,7 @@ impl Grammar<'_> {
             ("view", ObjectKind::View),
             ("index", ObjectKind::Index),
             ("sequence", ObjectKind::Sequence),
+            ("module", ObjectKind::Module),
         ] {
             if self.words(&[word]) {
                 return Some(kind);
@@ -181,7 +185,7 @@ impl Grammar<'_> {
                 let what = format!("{verb} {}", word.to_ascii_uppercase());
                 Err(self.unsupported(&what, None))
             }
-            _ => Err(self.unexpected("TABLE, INDEX, VIEW, MATERIALIZED VIEW or SEQUENCE")),
+            _ => Err(self.unexpected("TABLE, INDEX, VIEW, MATERIALIZED VIEW, SEQUENCE or MODULE")),
         }
     }
 

@@ -6,6 +6,7 @@ mod definition;
 mod dml;
 mod feed;
 mod grammar;
+mod module;
 mod session;
 mod table;
 

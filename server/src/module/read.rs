@@ -1,34 +1,20 @@
-//! `tailwater module check`: what a `.proto` would be here, before anything is done.
+//! The text of a module and of the files it imports, from the disk.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use tailwater::module::{Binding, ModuleSource};
+use tailwater::module::ModuleSource;
 
-use crate::args::ModuleCheckArgs;
 use crate::failure::Failure;
 
 /// Files that a module may have, those it imports included.
 const FILES_MAX: usize = 1_000;
 
-/// Prints the plan. Exit code 0: every method is bound; 3: some are not.
+/// A module's text, with the files it imports from the folders given, its own folder first.
 ///
 /// # Errors
-/// When a file cannot be read, or is no Protobuf.
-pub(crate) fn check(args: &ModuleCheckArgs) -> Result<u8, Failure> {
-    let plan = read(&args.file, &args.include)?.plan()?;
-    print!("{plan}");
-    let is_unbound = |binding: &Binding| matches!(binding, Binding::Unbound { .. });
-    let unbound = plan
-        .methods
-        .iter()
-        .filter(|method| is_unbound(&method.binding))
-        .count();
-    Ok(if unbound == 0 { 0 } else { 3 })
-}
-
-/// A module's text, with the files it imports from the folders given, its own folder first.
-fn read(file: &Path, include: &[PathBuf]) -> Result<ModuleSource, Failure> {
+/// When a file cannot be read.
+pub(super) fn read(file: &Path, include: &[PathBuf]) -> Result<ModuleSource, Failure> {
     let folder = file.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let folders: Vec<&Path> = std::iter::once(folder.as_path())
         .chain(include.iter().map(PathBuf::as_path))

@@ -1,0 +1,466 @@
+//! New versions of a module on filled tables: which follow from the one before, what they do to the rows, and why others are
+//! refused. The rows of the table below are those of the rules in MODULES.md.
+#![cfg(feature = "modules")]
+#![allow(clippy::unwrap_used)]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tailwater::module::ModuleSource;
+use tailwater::{Database, FeedEvent, FeedRequest};
+
+fn module(body: &str) -> ModuleSource {
+    ModuleSource::new(
+        "m.proto",
+        format!(
+            "syntax = \"proto3\"; package m; import \"tailwater/v1/options.proto\";
+             enum Color {{ NONE = 0; RED = 1; }} enum Colour {{ KEINE = 0; ROT = 1; BLAU = 2; }}
+             message Place {{ string town = 1; }} message Site {{ string town = 1; string street = 2; }}\n{body}"
+        ),
+    )
+}
+
+/// A message `Item` with a key and other fields.
+fn item(fields: &str) -> ModuleSource {
+    module(&format!("message Item {{ string id = 1; {fields} }}"))
+}
+
+fn rows(db: &Database) -> String {
+    let rows = db.query("SELECT * FROM item ORDER BY id", ()).unwrap();
+    let rows: Vec<String> = rows
+        .map(|row| row.unwrap().to_document().to_string())
+        .collect();
+    rows.join(" ")
+}
+
+fn objects(db: &Database) -> Vec<(String, String, Option<String>)> {
+    let sql = "SELECT kind, name, sql FROM tailwater.objects ORDER BY kind, name";
+    db.query(sql, ()).unwrap().rows_as().unwrap()
+}
+
+/// What a version goes through: the fields before, a row, the fields after, what that row is then.
+const FOLLOWS: &[(&str, &str, &str, &str, &str)] = &[
+    (
+        "a field more",
+        "",
+        "{id: 'a'}",
+        "int32 n = 2;",
+        r#"{"id": "a", "n": 0}"#,
+    ),
+    (
+        "an optional field more",
+        "",
+        "{id: 'a'}",
+        "optional int32 n = 2;",
+        r#"{"id": "a", "n": null}"#,
+    ),
+    (
+        "a message field more",
+        "",
+        "{id: 'a'}",
+        "Place at = 2;",
+        r#"{"id": "a", "at": null}"#,
+    ),
+    (
+        "a field with a default of its own",
+        "",
+        "{id: 'a'}",
+        "string unit = 2 [(tailwater.v1.column) = { default: \"'kg'\" }];",
+        r#"{"id": "a", "unit": "kg"}"#,
+    ),
+    (
+        "reserved",
+        "int32 n = 2; string s = 3;",
+        "{id: 'a', n: 1, s: 'x'}",
+        "reserved 2; reserved \"n\"; string s = 3;",
+        r#"{"id": "a", "s": "x"}"#,
+    ),
+    (
+        "renamed",
+        "int32 n = 2;",
+        "{id: 'a', n: 1}",
+        "int32 count = 2;",
+        r#"{"id": "a", "count": 1}"#,
+    ),
+    (
+        "names exchanged",
+        "int32 n = 2; int32 k = 3;",
+        "{id: 'a', n: 1, k: 2}",
+        "int32 k = 2; int32 n = 3;",
+        r#"{"id": "a", "k": 1, "n": 2}"#,
+    ),
+    (
+        "int32 to int64",
+        "int32 n = 2;",
+        "{id: 'a', n: 7}",
+        "int64 n = 2;",
+        r#"{"id": "a", "n": 7}"#,
+    ),
+    (
+        "uint32 to uint64",
+        "uint32 n = 2;",
+        "{id: 'a', n: 7}",
+        "uint64 n = 2;",
+        r#"{"id": "a", "n": 7}"#,
+    ),
+    (
+        "sint32 to sint64",
+        "sint32 n = 2;",
+        "{id: 'a', n: -7}",
+        "sint64 n = 2;",
+        r#"{"id": "a", "n": -7}"#,
+    ),
+    (
+        "repeated int32 to repeated int64",
+        "repeated int32 n = 2;",
+        "{id: 'a', n: [1, 2]}",
+        "repeated int64 n = 2;",
+        r#"{"id": "a", "n": [1, 2]}"#,
+    ),
+    (
+        "string to bytes",
+        "string s = 2;",
+        "{id: 'a', s: 'ü'}",
+        "bytes s = 2;",
+        r#"{"id": "a", "s": "w7w="}"#,
+    ),
+    (
+        "one to many",
+        "string s = 2;",
+        "{id: 'a', s: 'x'}, {id: 'b', s: ''}",
+        "repeated string s = 2;",
+        r#"{"id": "a", "s": ["x"]} {"id": "b", "s": []}"#,
+    ),
+    (
+        "into a oneof",
+        "optional string s = 2; optional int32 n = 3;",
+        "{id: 'a', s: 'x', n: null}",
+        "oneof either { string s = 2; int32 n = 3; }",
+        r#"{"id": "a", "s": "x", "n": null}"#,
+    ),
+    (
+        "an arm more",
+        "oneof either { string s = 2; }",
+        "{id: 'a', s: 'x'}",
+        "oneof either { string s = 2; int32 n = 3; }",
+        r#"{"id": "a", "s": "x", "n": null}"#,
+    ),
+    (
+        "optional",
+        "int32 n = 2;",
+        "{id: 'a', n: 0}",
+        "optional int32 n = 2;",
+        r#"{"id": "a", "n": 0}"#,
+    ),
+    (
+        "optional no more",
+        "optional int32 n = 2;",
+        "{id: 'a', n: null}, {id: 'b', n: 3}",
+        "int32 n = 2;",
+        r#"{"id": "a", "n": 0} {"id": "b", "n": 3}"#,
+    ),
+    (
+        "another enum",
+        "Color c = 2;",
+        "{id: 'a', c: 1}",
+        "Colour c = 2;",
+        r#"{"id": "a", "c": 1}"#,
+    ),
+    (
+        "another message",
+        "Place at = 2;",
+        "{id: 'a', at: {town: 'Ulm'}}",
+        "Site at = 2;",
+        r#"{"id": "a", "at": {"town": "Ulm"}}"#,
+    ),
+    (
+        "an index and a check",
+        "int32 n = 2;",
+        "{id: 'a', n: 1}",
+        "option (tailwater.v1.table) = { index: { columns: [\"n\"] } check: \"n > 0\" }; int32 n = 2;",
+        r#"{"id": "a", "n": 1}"#,
+    ),
+];
+
+#[test]
+fn what_follows_keeps_the_rows() {
+    for (what, before, row, after, expected) in FOLLOWS {
+        let db = Database::memory().unwrap();
+        db.install_module(&item(before)).unwrap();
+        db.exec(&format!("INSERT INTO item VALUES {row}"), ())
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        let mut feed = db
+            .subscribe(FeedRequest::of("item").without_snapshot())
+            .unwrap();
+        db.install_module(&item(after))
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(rows(&db), *expected, "{what}");
+        // The tables are those of a database that never knew the version before.
+        let fresh = Database::memory().unwrap();
+        fresh.install_module(&item(after)).unwrap();
+        let columns =
+            "SELECT name, type, not_null, \"default\" FROM tailwater.columns ORDER BY name";
+        let told = |db: &Database| -> Vec<(String, String, bool, Option<String>)> {
+            db.query(columns, ()).unwrap().rows_as().unwrap()
+        };
+        assert_eq!(told(&db), told(&fresh), "{what}");
+        let indexes = "SHOW INDEXES";
+        let told = |db: &Database| -> Vec<(String, String, String, bool, bool)> {
+            db.query(indexes, ()).unwrap().rows_as().unwrap()
+        };
+        assert_eq!(told(&db), told(&fresh), "{what}");
+        while let Some(event) = feed.try_recv().unwrap() {
+            assert!(!matches!(event, FeedEvent::Reset { .. }), "{what}");
+        }
+        assert!(db.check().unwrap().damages.is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn what_does_not_follow_says_why_and_changes_nothing() {
+    for (before, after, why) in [
+        (
+            "int32 n = 2;",
+            "",
+            "m.Item.n is gone, and its number 2 and name are not reserved",
+        ),
+        (
+            "int32 n = 2;",
+            "reserved 2;",
+            "m.Item.n is gone, and its number 2 and name are not reserved",
+        ),
+        (
+            "int32 n = 2;",
+            "int32 n = 3;",
+            "m.Item.n had the number 2 and would have 3",
+        ),
+        (
+            "reserved 2;",
+            "int32 n = 2;",
+            "m.Item.n has the number 2, which was reserved",
+        ),
+        (
+            "float n = 2;",
+            "double n = 2;",
+            "m.Item.n was float and would be double: on the wire that is another value",
+        ),
+        (
+            "sint32 n = 2;",
+            "int32 n = 2;",
+            "m.Item.n was sint32 and would be int32: on the wire that is another value",
+        ),
+        (
+            "fixed32 n = 2;",
+            "uint32 n = 2;",
+            "m.Item.n was fixed32 and would be uint32: on the wire that is another value",
+        ),
+        (
+            "int64 n = 2;",
+            "int32 n = 2;",
+            "m.Item.n was int64 and would be int32: on the wire that is another value",
+        ),
+        (
+            "bytes n = 2;",
+            "string n = 2;",
+            "m.Item.n was bytes and would be string: on the wire that is another value",
+        ),
+        (
+            "repeated int32 n = 2;",
+            "int32 n = 2;",
+            "m.Item.n was repeated int32 and would be int32: on the wire that is another value",
+        ),
+        (
+            "option (tailwater.v1.table) = { index: { columns: [\"s\"] } }; string s = 2;",
+            "string s = 2; reserved 3; option (tailwater.v1.table) = { index: { columns: [\"s\"] } }; bytes b = 4;",
+            "",
+        ),
+        (
+            "option (tailwater.v1.table) = { index: { columns: [\"s\"] } }; string s = 2;",
+            "option (tailwater.v1.table) = { index: { columns: [\"s\"] } }; bytes s = 2;",
+            "m.Item.s was string and would be bytes: it is indexed, drop the index first",
+        ),
+        (
+            "string s = 2;",
+            "option (tailwater.v1.table) = { primary_key: [\"id\", \"s\"] }; string s = 2;",
+            "the primary key of item would be (id, s) and was (id): make a new message for it, and copy its rows",
+        ),
+        (
+            "int32 n = 2; int32 k = 3;",
+            "int32 n = 4;",
+            "m.Item.n had the number 2 and would have 4; m.Item.k is gone, and its number 3 and name are not reserved",
+        ),
+    ] {
+        let db = Database::memory().unwrap();
+        db.install_module(&item(before)).unwrap();
+        db.exec("INSERT INTO item (id) VALUES ('a')", ()).unwrap();
+        let (objects_before, rows_before) = (objects(&db), rows(&db));
+        match db.install_module(&item(after)) {
+            Ok(_) => assert!(why.is_empty(), "{after}"),
+            Err(error) => {
+                let head = "the new version does not follow from the one that is installed: ";
+                assert_eq!(
+                    (error.sqlstate(), error.message()),
+                    ("0A000", format!("{head}{why}").as_str())
+                );
+                assert_eq!((objects(&db), rows(&db)), (objects_before, rows_before));
+            }
+        }
+    }
+    // Rows that do not meet a new condition refuse it, too.
+    let db = Database::memory().unwrap();
+    db.install_module(&item("optional string s = 2; optional int32 n = 3;"))
+        .unwrap();
+    db.exec("INSERT INTO item VALUES {id: 'a', s: 'x', n: 1}", ())
+        .unwrap();
+    let error = db
+        .install_module(&item("oneof either { string s = 2; int32 n = 3; }"))
+        .unwrap_err();
+    assert_eq!(error.sqlstate(), "23514");
+}
+
+#[test]
+fn views_that_read_a_table_follow_its_changes() {
+    let db = Database::memory().unwrap();
+    let with_view = |fields: &str, query: &str| {
+        module(&format!(
+            "message Item {{ string id = 1; {fields} }}
+             message Count {{ option (tailwater.v1.table) = {{ view: \"{query}\" index: {{ columns: [\"n\"] }} }}; int32 n = 1; int64 items = 2; }}"
+        ))
+    };
+    db.install_module(&with_view(
+        "int32 n = 2;",
+        "SELECT n, count(*) AS items FROM item GROUP BY n",
+    ))
+    .unwrap();
+    db.exec("CREATE MATERIALIZED VIEW total AS SELECT sum(items) AS items FROM count; CREATE VIEW ids AS SELECT id FROM item", ()).unwrap();
+    db.exec(
+        "INSERT INTO item VALUES {id: 'a', n: 1}, {id: 'b', n: 1}",
+        (),
+    )
+    .unwrap();
+    // Widened: nobody's text changes.
+    db.install_module(&with_view(
+        "int64 n = 2;",
+        "SELECT n, count(*) AS items FROM item GROUP BY n",
+    ))
+    .unwrap();
+    db.exec("INSERT INTO item VALUES {id: 'c', n: 5000000000}", ())
+        .unwrap();
+    let count = |sql: &str| -> i64 { db.query(sql, ()).unwrap().scalar().unwrap() };
+    assert_eq!(
+        (
+            count("SELECT items FROM total"),
+            count("SELECT items FROM count WHERE n = 1")
+        ),
+        (3, 2)
+    );
+    // Renamed: the module's own view says the new name, and the view of a user never named it.
+    db.install_module(&with_view(
+        "int64 k = 2;",
+        "SELECT k AS n, count(*) AS items FROM item GROUP BY k",
+    ))
+    .unwrap();
+    assert_eq!(
+        (
+            count("SELECT items FROM total"),
+            count("SELECT count(*) FROM ids")
+        ),
+        (3, 3)
+    );
+    // A user's view that names what would be renamed refuses it by its name.
+    db.exec(
+        "CREATE MATERIALIZED VIEW big AS SELECT id FROM item WHERE k > 10",
+        (),
+    )
+    .unwrap();
+    let before = objects(&db);
+    let error = db
+        .install_module(&with_view(
+            "int64 m = 2;",
+            "SELECT m AS n, count(*) AS items FROM item GROUP BY m",
+        ))
+        .unwrap_err();
+    assert_eq!(
+        (error.sqlstate(), error.message()),
+        (
+            "42703",
+            "column \"k\" does not exist, in CREATE MATERIALIZED VIEW big AS SELECT id FROM item WHERE k > 10;"
+        )
+    );
+    assert_eq!(objects(&db), before);
+    assert!(db.check().unwrap().damages.is_empty());
+}
+
+#[test]
+fn up_down_and_up_again_is_the_same() {
+    let db = Database::memory().unwrap();
+    let (one, two) = (
+        item("int32 n = 2; string s = 3;"),
+        item(
+            "int32 count = 2; string s = 3; repeated string tags = 4; oneof price { int64 cents = 5; string asked = 6; }",
+        ),
+    );
+    db.install_module(&one).unwrap();
+    db.exec("INSERT INTO item VALUES {id: 'a', n: 1, s: 'x'}", ())
+        .unwrap();
+    db.install_module(&two).unwrap();
+    let up = (objects(&db), rows(&db));
+    let down = ["item.tags", "item.cents", "item.asked"]
+        .iter()
+        .fold(one, |one, column| one.dropping(*column));
+    db.install_module(&down).unwrap();
+    assert_eq!(rows(&db), r#"{"id": "a", "n": 1, "s": "x"}"#);
+    db.install_module(&two).unwrap();
+    assert_eq!((objects(&db), rows(&db)), up);
+}
+
+#[test]
+fn writers_go_on_while_versions_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Database::open(folder.path()).unwrap();
+    db.install_module(&item("int32 n = 2;")).unwrap();
+    let mut feed = db
+        .subscribe(FeedRequest::of("item").without_snapshot())
+        .unwrap();
+    let done = AtomicBool::new(false);
+    let written = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut written = 0_i64;
+            while !done.load(Ordering::Relaxed) {
+                let sql = "INSERT INTO item (id) VALUES (?)";
+                match db.exec(sql, tailwater::params![format!("{written:06}")]) {
+                    Ok(_) => written += 1,
+                    Err(error) => assert!(error.is_retryable(), "{error}"),
+                }
+            }
+            written
+        });
+        for version in 3..20 {
+            let fields: String = (3..=version)
+                .map(|n| format!("int64 f{n}_{} = {n};", version % 2))
+                .collect();
+            db.install_module(&item(&format!("int64 n = 2; {fields}")))
+                .unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+        writer.join().unwrap()
+    });
+    let count: i64 = db
+        .query("SELECT count(*) FROM item WHERE f3_1 = 0 AND f19_1 = 0", ())
+        .unwrap()
+        .scalar()
+        .unwrap();
+    assert_eq!(count, written);
+    let mut seen = 0;
+    while let Some(event) = feed.try_recv().unwrap() {
+        match event {
+            FeedEvent::Frame(frame) => {
+                let is_new =
+                    |change: &&tailwater::FeedChange| change.op == tailwater::FeedOp::Insert;
+                seen += frame.changes.iter().filter(is_new).count();
+            }
+            FeedEvent::Reset { reason, .. } => panic!("{reason}"),
+            _ => {}
+        }
+    }
+    assert_eq!(i64::try_from(seen).unwrap(), written);
+}
