@@ -20,3 +20,6 @@ pub mod sql {
 }
 
 pub mod storage;
+
+#[cfg(feature = "modules")]
+pub mod wire;

@@ -1,8 +1,8 @@
 //! Modules: a plain `.proto` becomes tables, indexes, views and methods, without a compiler's output and without a restart.
 //!
-//! `source` compiles the text, `options` reads what it says of itself, `infer` has `table` and `method` tell what it does not
-//! say, `plan` is what comes of it: data, shown before anything is done. What is ambiguous stays unbound, with the line that would
-//! bind it. The rules stand in MODULES.md. Nothing here knows sockets. Next door: `server`, which shows plans.
+//! `source` compiles the text, `options` reads what it says of itself, `infer` has `table` and `method` tell what it does not say,
+//! `plan` is what comes of it, as data; what is ambiguous stays unbound. `wire` moves rows to and from the wire by it. The rules
+//! stand in MODULES.md. Nothing here knows sockets. Next door: `server`, which shows plans.
 //!
 //! ```
 //! use tailwater::module::ModuleSource;
@@ -37,6 +37,7 @@ mod source;
 mod statement;
 mod table;
 mod widen;
+pub(crate) mod wire;
 
 pub(crate) use self::evolve::{Dependent, Step};
 pub use self::plan::{
