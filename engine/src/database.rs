@@ -121,6 +121,10 @@ impl Database {
         &self.handle.engine
     }
 
+    pub(crate) fn principal(&self) -> &Arc<str> {
+        &self.handle.principal
+    }
+
     /// Runs a statement or a script, each statement a transaction of its own, and waits until it is durable.
     ///
     /// # Errors

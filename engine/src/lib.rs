@@ -108,6 +108,8 @@ mod replay;
 mod rows;
 mod salvage;
 mod serde_value;
+#[cfg(feature = "modules")]
+pub mod service;
 mod session;
 mod settings;
 mod sql;

@@ -43,6 +43,17 @@ impl Prepared {
         }
     }
 
+    /// The names of the columns that it answers with; `None` if it answers with none.
+    pub(crate) fn columns(&self) -> Option<Vec<String>> {
+        let fields = match &self.bound {
+            BoundStatement::Query(query) => &query.fields,
+            BoundStatement::Insert(insert) => &insert.returning.as_ref()?.fields,
+            BoundStatement::Update(update) => &update.returning.as_ref()?.fields,
+            BoundStatement::Delete(delete) => &delete.returning.as_ref()?.fields,
+        };
+        Some(fields.iter().map(|field| field.name.to_string()).collect())
+    }
+
     /// Whether it is the statement of that text, for a transaction with plans of that version.
     pub(crate) fn is_of(&self, sql: &str, plan_version: Option<u64>) -> bool {
         plan_version == Some(self.catalog_version) && *self.text == *sql

@@ -50,7 +50,7 @@ const RANKS: &[&[&str]] = &[
     &[
         "backup", "builder", "check", "database", "migrate", "open", "salvage",
     ],
-    &["internals", "wal_dump"],
+    &["internals", "service", "wal_dump"],
 ];
 
 const LINES_MAX: usize = 800;

@@ -1,11 +1,12 @@
 //! Relations that exist in every database without a catalog row of their own.
 
-use tailwater_proto::{ColumnId, SqlType};
+use tailwater_proto::{ColumnId, SqlType, StorageId};
+use tailwater_views::Expr;
 
-use super::{Column, ObjectId, ObjectName, Relation, RelationKind, system_storage};
+use super::{Column, KeyPart, ObjectId, ObjectName, Relation, RelationKind, system_storage};
 
 /// Columns of `tailwater.view_errors`. Persisted, never renumber.
-const COLUMNS: [(&str, SqlType); 5] = [
+const VIEW_ERRORS: [(&str, SqlType); 5] = [
     ("view", SqlType::Text),
     ("operator", SqlType::Int4),
     ("input_key", SqlType::Bytea),
@@ -13,15 +14,57 @@ const COLUMNS: [(&str, SqlType); 5] = [
     ("message", SqlType::Text),
 ];
 
-/// The relation users query; it exists in every database.
+/// Columns of `tailwater.requests`. Persisted, never renumber.
+const REQUESTS: [(&str, SqlType); 5] = [
+    ("key", SqlType::Text),
+    ("method", SqlType::Text),
+    ("at", SqlType::TimestampTz),
+    ("rows", SqlType::Int8),
+    ("answer", SqlType::Bytea),
+];
+
+/// Rows that views could not make; the engine writes them.
 pub(super) fn view_errors() -> Relation {
+    relation(
+        system_storage::VIEW_ERRORS,
+        "view_errors",
+        RelationKind::MaterializedView,
+        &VIEW_ERRORS,
+    )
+}
+
+/// Calls that were made under a key: a table that users may read, and delete from.
+pub(super) fn requests() -> Relation {
+    let mut requests = relation(
+        system_storage::REQUESTS,
+        "requests",
+        RelationKind::Table,
+        &REQUESTS,
+    );
+    requests.primary_key = vec![KeyPart {
+        expr: Expr::Column(0),
+        text: "key".to_owned(),
+        descending: false,
+    }];
+    if let Some(answer) = requests.columns.last_mut() {
+        answer.not_null = false;
+    }
+    requests
+}
+
+fn relation(
+    storage: StorageId,
+    name: &str,
+    kind: RelationKind,
+    columns: &[(&str, SqlType)],
+) -> Relation {
     Relation {
-        id: ObjectId(system_storage::VIEW_ERRORS.0),
-        name: ObjectName::in_schema("tailwater", "view_errors"),
-        kind: RelationKind::MaterializedView,
-        storage: system_storage::VIEW_ERRORS,
+        id: ObjectId(storage.0),
+        name: ObjectName::in_schema("tailwater", name),
+        kind,
+        storage,
         schema_version: 0,
-        columns: COLUMNS
+        columns: columns
             .iter()
             .zip(1..)
             .map(|((name, ty), id)| Column {

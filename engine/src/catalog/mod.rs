@@ -35,6 +35,8 @@ pub mod system_storage {
     pub const SEQUENCES: StorageId = StorageId(2);
     /// Row errors of views: (view, node, input key, SQLSTATE).
     pub const VIEW_ERRORS: StorageId = StorageId(3);
+    /// Calls made under an idempotency key: `tailwater.requests`.
+    pub const REQUESTS: StorageId = StorageId(4);
     /// The first number for objects of users.
     pub const FIRST_USER: StorageId = StorageId(64);
 }
@@ -128,6 +130,7 @@ impl Default for Catalog {
             readers: BTreeMap::new(),
         };
         catalog.put(Object::Relation(Arc::new(builtin::view_errors())));
+        catalog.put(Object::Relation(Arc::new(builtin::requests())));
         catalog
     }
 }
@@ -203,6 +206,7 @@ impl Catalog {
             system_storage::OBJECTS,
             system_storage::SEQUENCES,
             system_storage::VIEW_ERRORS,
+            system_storage::REQUESTS,
         ]
         .into();
         for object in self.objects.values() {

@@ -47,6 +47,7 @@ pub(super) fn alter_table(
     for action in &alter.actions {
         let table = super::ddl::table(txn, &name)
             .map_err(|error| error.at(parsed.offset_of(alter.name.span())))?;
+        super::ddl::refuse_builtin(&table)?;
         super::module::refuse_alter(txn, &table, action)?;
         let change = Change {
             around,

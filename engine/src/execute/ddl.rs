@@ -396,6 +396,19 @@ pub(super) const fn kind_words(kind: ObjectKind) -> (&'static str, &'static str)
     }
 }
 
+/// Refuses to change what is in every database.
+pub(super) fn refuse_builtin(relation: &Relation) -> Result<()> {
+    if !relation.is_builtin() {
+        return Ok(());
+    }
+    Err(Error::statement(
+        sqlstate::INSUFFICIENT_PRIVILEGE,
+        format!("\"{}\" is part of the database itself", relation.name),
+    )
+    .on(relation.name.to_string())
+    .with_hint("its rows can be read and deleted, its form cannot be changed"))
+}
+
 /// Takes an object out, with what belongs to it; what depends on it only under CASCADE.
 fn remove(txn: &mut Transaction, object: &Object, cascade: bool) -> Result<()> {
     match object {
@@ -478,6 +491,7 @@ fn remove_sequence(txn: &mut Transaction, sequence: &Sequence, cascade: bool) ->
 }
 
 fn remove_relation(txn: &mut Transaction, relation: &Relation, cascade: bool) -> Result<()> {
+    refuse_builtin(relation)?;
     let dependents: Vec<_> = txn
         .catalog
         .relations()

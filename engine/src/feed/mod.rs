@@ -13,11 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tailwater_capture::token::{Expected, Token, TokenError};
-use tailwater_capture::{Filter, Selection, Start, SubscribeRequest};
+use tailwater_capture::{Filter, LagPolicy, Selection, Start, SubscribeRequest};
 use tailwater_proto::{Direction, KeyRange, StorageId, sqlstate};
 
 use self::decode::Decoder;
 pub use self::event::{FeedChange, FeedEvent, FeedOp, FeedRow, Frame};
+pub(crate) use self::predicate::{Condition, depends_on_row_alone};
 pub use self::request::FeedRequest;
 pub(crate) use self::slot::{advance as advance_slot, remove as drop_slot};
 use crate::catalog::Relation;
@@ -26,7 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::params::Parameters;
 use crate::sql::statement::{Tail, TailSource};
 use crate::storage::{Scan, StorageError};
-use crate::txn::Mode;
+use crate::txn::{Mode, Transaction};
 
 /// A feed that is being followed. Dropping it ends it; commits never wait for it.
 ///
@@ -323,17 +324,55 @@ pub(crate) fn subscribe(
     let txn = engine.begin(Mode::ReadOnly, principal)?;
     let name = crate::names::resolve(&txn.catalog, &request.object)?;
     let relation = followed(&txn.catalog, &name)?;
-    let mut selection = Selection::whole(relation.storage);
-    if let Some(filter) = &request.filter {
-        let predicate = predicate::bind(engine, &txn.catalog, &relation, filter)?;
-        selection = predicate
-            .selection(&relation)
-            .with_predicate(Arc::new(predicate));
-    }
-    let start = match &request.since {
-        Some(token) => Start::After(check_token(engine, principal, &selection, token)?),
-        None if request.skip_snapshot => Start::After(txn.lsn()),
-        None => Start::SnapshotThenDeltas {
+    let condition = match &request.filter {
+        Some(filter) => Some(predicate::bind(engine, &txn.catalog, &relation, filter)?),
+        None => None,
+    };
+    let from = match (&request.since, request.skip_snapshot) {
+        (Some(token), _) => From::Token(token),
+        (None, true) => From::Now,
+        (None, false) => From::Snapshot,
+    };
+    let inner = follow(engine, &txn, &relation, condition, from, request.lag)?;
+    Ok(Subscription {
+        inner,
+        decoder: Decoder::new(engine, &relation),
+    })
+}
+
+/// Where following begins.
+pub(crate) enum From<'t> {
+    /// With the rows as the transaction sees them.
+    Snapshot,
+    /// With the first change that the transaction does not see.
+    Now,
+    /// Behind the event that came with this token.
+    Token(&'t str),
+}
+
+/// Follows the rows of a relation, as a transaction knows it, that a condition is true of.
+///
+/// # Errors
+/// `22023` for a token that does not fit.
+pub(crate) fn follow(
+    engine: &Arc<Engine>,
+    txn: &Transaction,
+    relation: &Arc<Relation>,
+    condition: Option<Condition>,
+    from: From<'_>,
+    lag: LagPolicy,
+) -> Result<tailwater_capture::Subscription> {
+    let selection = match condition {
+        Some(condition) => condition
+            .selection(relation)
+            .with_predicate(Arc::new(condition)),
+        None => Selection::whole(relation.storage),
+    };
+    let principal = &txn.principal;
+    let start = match from {
+        From::Token(token) => Start::After(check_token(engine, principal, &selection, token)?),
+        From::Now => Start::After(txn.lsn()),
+        From::Snapshot => Start::SnapshotThenDeltas {
             lsn: txn.lsn(),
             rows: Box::new(StoredRows {
                 storage: relation.storage,
@@ -345,12 +384,8 @@ pub(crate) fn subscribe(
     };
     let mut wanted = SubscribeRequest::new(selection, start);
     wanted.principal = Arc::clone(principal);
-    wanted.lag = request.lag;
-    let inner = engine.feed.subscribe(wanted).map_err(feed_error)?;
-    Ok(Subscription {
-        inner,
-        decoder: Decoder::new(engine, &relation),
-    })
+    wanted.lag = lag;
+    engine.feed.subscribe(wanted).map_err(feed_error)
 }
 
 /// The keys a selection of one relation can have.
@@ -404,7 +439,7 @@ pub(crate) fn tail(
 }
 
 /// The table or materialised view of that name.
-fn followed(
+pub(crate) fn followed(
     catalog: &crate::catalog::Catalog,
     name: &crate::catalog::ObjectName,
 ) -> Result<Arc<Relation>> {
@@ -477,7 +512,7 @@ fn is_too_old(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// A failure of the feed as the engine's error.
-fn feed_error(error: tailwater_capture::Error) -> Error {
+pub(crate) fn feed_error(error: tailwater_capture::Error) -> Error {
     let own = match &error {
         tailwater_capture::Error::Closed => Error::new(
             ErrorKind::Unavailable,

@@ -16,7 +16,7 @@ use crate::sql::binder::bind_expr;
 use crate::sql::parse_condition;
 
 /// A condition over the rows of one relation.
-pub(super) struct Condition {
+pub(crate) struct Condition {
     columns: Vec<ColumnId>,
     expr: Expr,
     fingerprint: u64,
@@ -24,6 +24,17 @@ pub(super) struct Condition {
 }
 
 impl Condition {
+    /// A condition over the row layout of a relation, without parameters.
+    pub(crate) fn new(relation: &Relation, expr: Expr) -> Self {
+        let text = serde_json::to_string(&expr).unwrap_or_else(|_| format!("{expr:?}"));
+        Self {
+            columns: relation.layout(),
+            fingerprint: fingerprint(&text),
+            expr,
+            cx: ExecContext::default(),
+        }
+    }
+
     /// What of the relation the condition can be true of. A condition that fixes the primary key, or its leading
     /// parts, is found by the key of a change, however many subscriptions there are.
     pub(super) fn selection(&self, relation: &Relation) -> Selection {
@@ -89,6 +100,19 @@ impl RowPredicate for Condition {
     }
 }
 
+/// Whether nothing but the row, and parameters, decides what the expression is.
+pub(crate) fn depends_on_row_alone(expr: &Expr) -> bool {
+    let mut does = true;
+    expr.walk(&mut |expr| {
+        if let Expr::Call { function, .. } = expr {
+            does &= tailwater_views::function::by_id(*function).is_some_and(|function| {
+                function.volatility == tailwater_views::function::Volatility::Immutable
+            });
+        }
+    });
+    does
+}
+
 /// Binds a condition written in SQL.
 ///
 /// # Errors
@@ -107,30 +131,16 @@ pub(super) fn bind(
         Some(&SqlType::Bool),
         &system,
     )?;
-    let mut constant = true;
-    expr.walk(&mut |expr| match expr {
-        Expr::Parameter(_) => constant = false,
-        Expr::Call { function, .. } => {
-            constant &= tailwater_views::function::by_id(*function).is_some_and(|function| {
-                function.volatility == tailwater_views::function::Volatility::Immutable
-            });
-        }
-        _ => {}
-    });
-    if !constant {
+    let mut has_parameter = false;
+    expr.walk(&mut |expr| has_parameter |= matches!(expr, Expr::Parameter(_)));
+    if has_parameter || !depends_on_row_alone(&expr) {
         return Err(Error::statement(
             sqlstate::FEATURE_NOT_SUPPORTED,
             "the condition of a subscription may depend on the row alone",
         )
         .with_hint("write constants in place of parameters and of now()"));
     }
-    let text = serde_json::to_string(&expr).unwrap_or_else(|_| condition.to_owned());
-    Ok(Condition {
-        columns: relation.layout(),
-        fingerprint: fingerprint(&text),
-        expr,
-        cx: ExecContext::default(),
-    })
+    Ok(Condition::new(relation, expr))
 }
 
 /// FNV-1a, 64 bits: stands in resume tokens, so it is the same in every process and version.

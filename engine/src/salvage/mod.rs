@@ -228,6 +228,7 @@ impl Salvage {
         }
         let mut wanted: BTreeSet<StorageId> = tables().map(|relation| relation.storage).collect();
         wanted.insert(system_storage::SEQUENCES);
+        wanted.insert(system_storage::REQUESTS);
         for id in &wanted {
             let name = crate::check::storage_name(&begun.catalog, *id);
             self.source

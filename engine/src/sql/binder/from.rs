@@ -348,7 +348,7 @@ impl Binder<'_> {
 }
 
 /// All rows and columns of a stored relation.
-pub(super) fn scan(relation: &Relation) -> Plan {
+pub(crate) fn scan(relation: &Relation) -> Plan {
     Plan::Scan(Scan {
         name: relation.name.to_string().into(),
         storage: relation.storage,

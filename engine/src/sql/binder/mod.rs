@@ -46,6 +46,7 @@ use crate::sql::lexer::byte_offset;
 use crate::sql::statement::{Delete, Insert, KeyPart, Parsed, Statement, Update};
 use crate::sql::{SqlError, SqlResult};
 
+pub(crate) use self::from::scan;
 pub(crate) use self::typed::Typed;
 
 /// Relations that are computed, not stored: `tailwater.*`, `__genji_catalog`.

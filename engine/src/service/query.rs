@@ -1,0 +1,108 @@
+//! Methods that answer with the rows of a query.
+
+use std::sync::Arc;
+
+use super::answer::Answer;
+use super::method::Form;
+use crate::database::Database;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::execute;
+use crate::module::BoundStatement;
+use crate::module::wire::ParameterDecoder;
+use crate::params::Parameters;
+use crate::rows::Rows;
+use crate::sql::parser::parse_one;
+use crate::txn::Transaction;
+
+/// Bytes of an answer to one call.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// A query with the fields of a request as parameters.
+#[derive(Debug)]
+pub(super) struct Query {
+    sql: String,
+    parameters: ParameterDecoder,
+    answer: Arc<Answer>,
+}
+
+/// The rows of a query as messages.
+#[derive(Debug)]
+pub(super) struct RowMessages {
+    rows: Rows,
+    answer: Arc<Answer>,
+}
+
+impl Query {
+    pub(super) fn new(
+        engine: &Arc<Engine>,
+        txn: &Transaction,
+        sql: &str,
+        form: &Form<'_>,
+    ) -> Result<Self> {
+        let bound = BoundStatement::new(sql)?;
+        let prepared = execute::prepare(engine, txn, &bound.sql, &parse_one(&bound.sql)?)?;
+        let columns = prepared.columns().unwrap_or_default();
+        Ok(Self {
+            parameters: ParameterDecoder::new(form.input, &bound.fields)?,
+            answer: Answer::new(form.output, &columns, form.plan)?.into(),
+            sql: bound.sql,
+        })
+    }
+
+    fn rows(&self, db: &Database, request: &[u8]) -> Result<Rows> {
+        let mut values = Vec::new();
+        self.parameters.decode(request, &mut values)?;
+        db.query(&self.sql, Parameters::positional(values))
+    }
+
+    /// The answer to one call: all rows, where the message has a list for them, else the first.
+    pub(super) fn answer(&self, db: &Database, request: &[u8]) -> Result<Vec<u8>> {
+        let mut rows = self.rows(db, request)?;
+        let mut out = Vec::new();
+        let mut is_empty = true;
+        while let Some(row) = rows.next_row()? {
+            is_empty = false;
+            self.answer.encode(row.values(), &mut out)?;
+            if out.len() > ANSWER_BYTES_MAX {
+                return Err(Error::statement(
+                    "54000",
+                    format!("the answer has more than {ANSWER_BYTES_MAX} bytes"),
+                )
+                .with_hint("ask for fewer rows, or let the method return a stream"));
+            }
+            if !self.answer.is_list() {
+                break;
+            }
+        }
+        match is_empty && !self.answer.is_list() {
+            true => Err(no_row()),
+            false => Ok(out),
+        }
+    }
+
+    /// The rows, each a message.
+    pub(super) fn stream(&self, db: &Database, request: &[u8]) -> Result<RowMessages> {
+        Ok(RowMessages {
+            rows: self.rows(db, request)?,
+            answer: Arc::clone(&self.answer),
+        })
+    }
+}
+
+impl RowMessages {
+    /// The next message; `None` behind the last one.
+    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        let Some(row) = self.rows.next_row()? else {
+            return Ok(None);
+        };
+        let mut out = Vec::new();
+        self.answer.encode(row.values(), &mut out)?;
+        Ok(Some(out))
+    }
+}
+
+/// What a call is answered with that means a row which is not there.
+pub(super) fn no_row() -> Error {
+    Error::data("P0002", "there is no such row")
+}
