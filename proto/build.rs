@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use protox::prost::Message;
 
 const ROOT: &str = "proto";
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "tailwater/v1/value.proto",
     "tailwater/v1/change.proto",
     "tailwater/v1/feed.proto",
     "tailwater/v1/file.proto",
     "tailwater/v1/options.proto",
+    "tailwater/v1/service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

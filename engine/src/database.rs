@@ -56,10 +56,7 @@ impl std::fmt::Debug for Database {
 impl Database {
     pub(crate) fn from_engine(engine: Arc<Engine>) -> Self {
         Self {
-            handle: Arc::new(Handle {
-                engine,
-                principal: Arc::from(""),
-            }),
+            handle: Arc::new(Handle::new(engine)),
         }
     }
 
@@ -115,6 +112,29 @@ impl Database {
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
+    }
+
+    /// A handle on the same database that is used for somebody: their name stands in the records of their commits, and
+    /// their resume tokens are good for them only. The embedding program itself has no name.
+    ///
+    /// ```
+    /// use tailwater::{Database, FeedRequest};
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = Database::memory()?;
+    /// let (ada, bob) = (db.as_principal("ada"), db.as_principal("bob"));
+    /// ada.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
+    /// let token = ada.subscribe(FeedRequest::of("t").without_snapshot())?.token();
+    /// assert!(ada.subscribe(FeedRequest::of("t").since(&token)).is_ok());
+    /// assert_eq!(bob.subscribe(FeedRequest::of("t").since(&token)).unwrap_err().sqlstate(), "22023");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn as_principal(&self, name: &str) -> Self {
+        Self {
+            handle: Arc::new(self.handle.for_principal(name)),
+        }
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {

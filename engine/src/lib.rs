@@ -74,6 +74,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod access;
 mod backup;
 mod builder;
 mod catalog;
@@ -124,6 +125,7 @@ mod typed;
 mod visible;
 pub mod wal_dump;
 
+pub use self::access::Access;
 pub use self::backup::BackupReport;
 pub use self::builder::Builder;
 pub use self::check::{CheckOptions, CheckPart, CheckReport, Damage};

@@ -31,7 +31,9 @@ const RANKS: &[&[&str]] = &[
     &["catalog", "clock", "overlay", "serde_value", "storage"],
     &["explain", "optimizer", "sql", "settings"],
     &["error"],
-    &["module", "names", "params", "to_value", "txn", "visible"],
+    &[
+        "access", "module", "names", "params", "to_value", "txn", "visible",
+    ],
     &["index_entry", "maintenance"],
     &["table_writer"],
     &["prepared"],

@@ -49,6 +49,10 @@ pub const PROTO_FILES: &[(&str, &str)] = &[
         "tailwater/v1/options.proto",
         include_str!("../proto/tailwater/v1/options.proto"),
     ),
+    (
+        "tailwater/v1/service.proto",
+        include_str!("../proto/tailwater/v1/service.proto"),
+    ),
 ];
 
 impl From<&Datum> for Value {

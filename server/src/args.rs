@@ -7,6 +7,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use tailwater::SyncMode;
 
 use crate::output::Mode;
+use crate::serve::settings::ServeArgs;
+use crate::serve::token_command::TokenCommand;
 
 /// An embedded database whose materialised views keep themselves up to date and feed every change of them.
 ///
@@ -80,7 +82,7 @@ impl Args {
 const UNITS: [(&str, u32); 4] = [("k", 10), ("m", 20), ("g", 30), ("t", 40)];
 
 /// A number of bytes: `4096`, `64KiB`, `256M`, `1gb`.
-fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     let lower = text.to_ascii_lowercase();
     let number = lower
         .strip_suffix("ib")
@@ -101,6 +103,11 @@ fn size(text: &str) -> Result<u64, String> {
 pub(crate) enum Command {
     /// Print the rows of a table or materialised view, then every change of it, exactly once and in order.
     Feed(FeedArgs),
+    /// Serve a database over gRPC, gRPC-Web, HTTP and WebSockets until SIGTERM or Ctrl-C.
+    Serve(Box<ServeArgs>),
+    /// Access tokens of a server.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Read everything a database has, compare what is kept twice, and print each place that is damaged. Exit code 0:
     /// clean; 1: damaged. Changes nothing.
     Check(CheckArgs),
@@ -377,7 +384,8 @@ pub(crate) enum FeedFormat {
 }
 
 /// When a commit counts as done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Sync {
     /// When it is on the disk.
     Commit,

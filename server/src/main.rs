@@ -2,8 +2,7 @@
 //!
 //! It opens a database in its own process and talks to it through the embedded API only: what the command can do, a
 //! program can do. It never touches files of a database by itself. `args` says what can be asked for, `shell` runs
-//! statements and scripts, `feed` follows a view, `check` looks for damage,
-//! `backup` copies, `salvage` takes what is left, `module` shows what a `.proto` would be.
+//! statements and scripts, `feed` follows a view, `serve` is the server; `check`, `backup`, `salvage`, `module` are tools.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "this is the program that prints")]
@@ -29,6 +28,7 @@ mod quiet;
 mod report;
 mod salvage;
 mod script;
+mod serve;
 mod shell;
 mod wal_dump;
 
@@ -43,6 +43,8 @@ fn main() -> ExitCode {
     let ended = match &args.command {
         None => shell::main(&args),
         Some(Command::Feed(feed)) => feed::main(feed),
+        Some(Command::Serve(arguments)) => serve::main(arguments),
+        Some(Command::Token(command)) => serve::token_command::main(command),
         Some(Command::Check(arguments)) => check::main(arguments),
         Some(Command::Backup(arguments)) => backup::backup(arguments),
         Some(Command::Restore(arguments)) => backup::restore(arguments),

@@ -95,7 +95,7 @@ fn messages_are_protobuf() {
 
     let files = dir.path().join("protos");
     let told = run(&["proto", "export", &files.display().to_string()]).ok();
-    assert_eq!(told.lines().count(), 5);
+    assert_eq!(told.lines().count(), 6);
     let text = std::fs::read_to_string(files.join("tailwater/v1/feed.proto")).unwrap();
     assert!(text.contains("message FeedFrame"));
     told_by_protoc(&files, &one);

@@ -8,6 +8,7 @@ mod event;
 mod predicate;
 mod request;
 mod slot;
+mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub use self::event::{FeedChange, FeedEvent, FeedOp, FeedRow, Frame};
 pub(crate) use self::predicate::{Condition, depends_on_row_alone};
 pub use self::request::FeedRequest;
 pub(crate) use self::slot::{advance as advance_slot, remove as drop_slot};
+pub use self::stream::FeedStream;
 use crate::catalog::Relation;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -206,10 +208,7 @@ impl Subscription {
     /// ```
     #[must_use]
     pub fn into_stream(self) -> FeedStream {
-        FeedStream {
-            inner: self.inner.into_stream(),
-            decoder: self.decoder,
-        }
+        FeedStream::new(self.inner, self.decoder)
     }
 }
 
@@ -223,88 +222,6 @@ impl Iterator for Subscription {
             Err(tailwater_capture::Error::Closed) => None,
             Err(error) => Some(Err(feed_error(error))),
         }
-    }
-}
-
-/// A subscription as a stream: poll it from any executor.
-///
-/// ```
-/// use std::task::{Context, Waker};
-/// use tailwater::{Database, FeedRequest, FeedStream};
-///
-/// # fn main() -> tailwater::Result<()> {
-/// /// How many events an idle feed still has.
-/// fn drain(stream: &mut FeedStream) -> usize {
-///     let mut context = Context::from_waker(Waker::noop());
-///     std::iter::from_fn(|| stream.poll_next(&mut context).is_ready().then_some(())).count()
-/// }
-///
-/// let db = Database::memory()?;
-/// db.exec("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)", ())?;
-/// let mut stream = db.subscribe(FeedRequest::of("t"))?.into_stream();
-/// assert_eq!(drain(&mut stream), 3); // the beginning of the snapshot, its row, its end
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-pub struct FeedStream {
-    inner: tailwater_capture::FrameStream,
-    decoder: Decoder,
-}
-
-impl FeedStream {
-    /// The next event, or `Pending` until the waker is called; `None` once the database is closed.
-    ///
-    /// ```
-    /// use std::sync::Arc;
-    /// use std::sync::atomic::{AtomicBool, Ordering};
-    /// use std::task::{Context, Wake, Waker};
-    /// use tailwater::{Database, FeedRequest};
-    ///
-    /// # fn main() -> tailwater::Result<()> {
-    /// struct Flag(AtomicBool);
-    /// impl Wake for Flag {
-    ///     fn wake(self: Arc<Self>) {
-    ///         self.0.store(true, Ordering::Relaxed);
-    ///     }
-    /// }
-    ///
-    /// let db = Database::memory()?;
-    /// db.exec("CREATE TABLE t (id INT PRIMARY KEY)", ())?;
-    /// let mut stream = db.subscribe(FeedRequest::of("t").without_snapshot())?.into_stream();
-    /// let flag = Arc::new(Flag(AtomicBool::new(false)));
-    /// let waker = Waker::from(Arc::clone(&flag));
-    /// assert!(stream.poll_next(&mut Context::from_waker(&waker)).is_pending());
-    /// db.exec("INSERT INTO t VALUES (1)", ())?;
-    /// assert!(flag.0.load(Ordering::Relaxed)); // the commit woke it
-    /// assert!(stream.poll_next(&mut Context::from_waker(&waker)).is_ready());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn poll_next(
-        &mut self,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<FeedEvent>>> {
-        std::pin::Pin::new(&mut self.inner)
-            .poll_next(context)
-            .map(|event| {
-                event.map(|event| match event {
-                    Ok(event) => self.decoder.event(event),
-                    Err(error) => Err(feed_error(error)),
-                })
-            })
-    }
-}
-
-#[cfg(feature = "stream")]
-impl futures_core::Stream for FeedStream {
-    type Item = Result<FeedEvent>;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        Self::poll_next(&mut self, context)
     }
 }
 

@@ -113,7 +113,7 @@ pub(crate) fn row_columns(columns: &[Column]) -> Vec<Column> {
 const REST: &str = "...";
 
 /// A row's values in the order of the columns; fields without a column are one document, where a column takes them.
-pub(super) fn fields_of(columns: &[Column], document: &Document) -> Vec<Value> {
+pub(crate) fn fields_of(columns: &[Column], document: &Document) -> Vec<Value> {
     let is_declared = |name: &str| columns.iter().any(|column| column.name == name);
     let value = |column: &Column| match &*column.name {
         REST => {

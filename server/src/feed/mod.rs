@@ -5,7 +5,7 @@
 //! statements of `--with-sql` meanwhile.
 
 pub(crate) mod json;
-mod proto;
+pub(crate) mod proto;
 mod writer;
 
 use std::io::{BufWriter, Write};

@@ -7,7 +7,7 @@ use tailwater_proto::key_codec::{KeyOrder, decode_key_part};
 use tailwater_proto::{Document, v1};
 
 /// Writes events as messages.
-pub(super) struct FrameEncoder {
+pub(crate) struct FrameEncoder {
     columns: Vec<Column>,
     is_delimited: bool,
     are_columns_told: bool,
@@ -17,7 +17,7 @@ pub(super) struct FrameEncoder {
 
 impl FrameEncoder {
     /// For a feed with these columns; delimited: each message after its length.
-    pub(super) fn new(columns: &[Column], is_delimited: bool) -> Self {
+    pub(crate) fn new(columns: &[Column], is_delimited: bool) -> Self {
         Self {
             columns: columns.to_vec(),
             is_delimited,
@@ -28,7 +28,7 @@ impl FrameEncoder {
     }
 
     /// The bytes of an event; `None` for kinds of events that are new to this program.
-    pub(super) fn encode(&mut self, event: FeedEvent) -> Option<Vec<u8>> {
+    pub(crate) fn encode(&mut self, event: FeedEvent) -> Option<Vec<u8>> {
         let frame = self.frame(event)?;
         Some(match self.is_delimited {
             true => frame.encode_length_delimited_to_vec(),
@@ -36,7 +36,8 @@ impl FrameEncoder {
         })
     }
 
-    fn frame(&mut self, event: FeedEvent) -> Option<v1::FeedFrame> {
+    /// The message of an event; `None` for kinds of events that are new to this program.
+    pub(crate) fn frame(&mut self, event: FeedEvent) -> Option<v1::FeedFrame> {
         use v1::feed_frame::Control;
         let mut frame = v1::FeedFrame {
             durable: true,

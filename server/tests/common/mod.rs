@@ -1,5 +1,7 @@
 //! Runs the built command and catches what it prints.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 

@@ -1,0 +1,129 @@
+//! `Method`: everything that can be called, in one shape: a path, two descriptors, and engine work over raw messages.
+//!
+//! The work is blocking and knows no protocol; front ends know methods and no work. Next door: `call`, which runs one on
+//! behalf of the other, and `registry`, which holds them.
+
+use std::task::{Context as TaskContext, Poll};
+
+use prost::bytes::Bytes;
+use prost_reflect::MessageDescriptor;
+
+use super::context::Context;
+use super::fault::Fault;
+use super::scope::Scopes;
+
+/// One message of an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    /// It, encoded.
+    pub(crate) bytes: Bytes,
+    /// Where its stream goes on after it.
+    pub(crate) token: Option<String>,
+}
+
+impl From<Vec<u8>> for Message {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes: bytes.into(),
+            token: None,
+        }
+    }
+}
+
+/// Something that can be called.
+pub(crate) struct Method {
+    /// `/package.Service/Method`.
+    pub(crate) path: String,
+    /// What it takes.
+    pub(crate) input: MessageDescriptor,
+    /// What it answers.
+    pub(crate) output: MessageDescriptor,
+    /// What a caller has to be allowed for it to begin; `None`: not even a token is asked for. What its request asks for may
+    /// need more.
+    pub(crate) needs: Option<Scopes>,
+    /// What it does.
+    pub(crate) handler: Handler,
+}
+
+/// One request, one answer.
+pub(crate) type Unary = dyn Fn(&Context, &[u8]) -> Result<Vec<u8>, Fault> + Send + Sync;
+/// One request, many answers.
+pub(crate) type OpenSource = dyn Fn(&Context, &[u8]) -> Result<Source, Fault> + Send + Sync;
+/// Many requests, one answer.
+pub(crate) type OpenSink = dyn Fn(&Context) -> Result<Box<dyn Sink>, Fault> + Send + Sync;
+/// Many requests, many answers.
+pub(crate) type OpenDialogue = dyn Fn(&Context) -> Result<Box<dyn Dialogue>, Fault> + Send + Sync;
+
+/// What a method does, by its kind of call.
+pub(crate) enum Handler {
+    /// One request, one answer.
+    Unary(Box<Unary>),
+    /// One request, many answers.
+    ServerStreaming(Box<OpenSource>),
+    /// Many requests, one answer.
+    ClientStreaming(Box<OpenSink>),
+    /// Many requests, many answers.
+    Bidirectional(Box<OpenDialogue>),
+}
+
+impl Handler {
+    /// Whether it takes many requests.
+    pub(crate) const fn streams_requests(&self) -> bool {
+        matches!(self, Self::ClientStreaming(_) | Self::Bidirectional(_))
+    }
+
+    /// Whether it gives many answers.
+    pub(crate) const fn streams_answers(&self) -> bool {
+        matches!(self, Self::ServerStreaming(_) | Self::Bidirectional(_))
+    }
+}
+
+/// Where the answers of a stream come from.
+pub(crate) enum Source {
+    /// They wake whoever polls, and polling does not wait: feeds.
+    Polled(Box<dyn Polled>),
+    /// They are fetched, which may take a while, and come one after the other: rows.
+    Pulled(Box<dyn Pulled>),
+}
+
+/// # Contract
+/// Polling never sleeps. After an error or the end nothing is polled.
+pub(crate) trait Polled: Send {
+    /// The next message, or `Pending` until the waker is called.
+    fn poll_next(&mut self, context: &mut TaskContext<'_>) -> Poll<Option<Result<Message, Fault>>>;
+    /// A message that says how far the stream has come while there was nothing to say.
+    fn progress(&mut self) -> Option<Message>;
+}
+
+/// Blocking work that gives one message at a time.
+pub(crate) trait Pulled: Send {
+    /// The next message; `None` at the end.
+    fn pull(&mut self) -> Result<Option<Message>, Fault>;
+}
+
+/// Blocking work that takes one message at a time.
+pub(crate) trait Sink: Send {
+    /// Takes a request.
+    fn push(&mut self, request: &[u8]) -> Result<(), Fault>;
+    /// There are no more requests: the answer. Dropped without it, the client went away.
+    fn finish(self: Box<Self>) -> Result<Vec<u8>, Fault>;
+}
+
+/// Blocking work that takes a request and gives its answers before it takes the next.
+pub(crate) trait Dialogue: Pulled {
+    /// Takes a request; `pull` gives its answers, then `None`.
+    fn push(&mut self, request: &[u8]) -> Result<(), Fault>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_say_which_side_streams() {
+        let unary = Handler::Unary(Box::new(|_, _| Ok(Vec::new())));
+        assert!(!unary.streams_requests() && !unary.streams_answers());
+        let source = Handler::ServerStreaming(Box::new(|_, _| Err(Fault::shutting_down())));
+        assert!(!source.streams_requests() && source.streams_answers());
+    }
+}
