@@ -53,8 +53,8 @@ macro_rules! smoke_tests {
 }
 
 smoke_tests! {
-    value_codec row_codec key_codec record_codec feed_token json wal_recover wal_ops merge_iter proto_module sql_parse sql_plan sql_execute
-    sql_sqlite view_recompute
+    value_codec row_codec key_codec record_codec feed_token json wal_recover wal_ops merge_iter proto_module proto_wire sql_parse sql_plan
+    sql_execute sql_sqlite view_recompute
 }
 
 #[test]

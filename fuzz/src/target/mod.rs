@@ -10,6 +10,7 @@ pub mod json;
 pub mod key_codec;
 pub mod merge_iter;
 pub mod proto_module;
+pub mod proto_wire;
 pub mod record_codec;
 pub mod row_codec;
 pub mod sql_execute;
@@ -135,6 +136,15 @@ pub const TARGETS: &[Target] = &[
         corpus: nothing,
         words: proto_module::WORDS,
         smoke: 60,
+    },
+    Target {
+        name: "proto_wire",
+        doc: "bytes of a module's message are a row or refused, as a dynamic message has it; what is written comes back",
+        run: proto_wire::run,
+        generate: proto_wire::generate,
+        corpus: nothing,
+        words: &[],
+        smoke: 6_000,
     },
     Target {
         name: "sql_parse",

@@ -480,3 +480,18 @@ fn names_that_a_message_has_not_are_left_out() {
         [&[0x12, 6, 0x0A, 1][..], b"N", &[0x12, 1], b"S"].concat()
     );
 }
+
+#[test]
+fn lengths_are_written_right_at_each_of_their_borders() {
+    let descriptor = everything::message(CHAT, "chat.Message");
+    let rows = Rows::new(&descriptor);
+    for len in (100..140).chain(16_360..16_400).chain(2_097_148..2_097_154) {
+        let mut channel = tailwater_proto::Document::new();
+        channel.set("name", Value::from("x".repeat(len)));
+        let wire = rows
+            .encode(&[Value::Null, Value::document(channel)])
+            .unwrap();
+        let twin = DynamicMessage::decode(descriptor.clone(), wire.as_slice()).unwrap();
+        assert_eq!(prost::Message::encode_to_vec(&twin), wire, "{len}");
+    }
+}

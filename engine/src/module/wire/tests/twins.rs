@@ -30,7 +30,7 @@ fn rows_are_those_of_dynamic_messages_and_come_back() {
             let came = DynamicMessage::decode(descriptor.clone(), again.as_slice()).unwrap();
             assert!(
                 came == twin::as_rows_keep_it(&sent),
-                "{what}:\n{sent:?}\nis not\n{came:?}"
+                "{what}:\n{sent}\nis not\n{came}"
             );
             assert_eq!(
                 again.len(),
