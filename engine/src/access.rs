@@ -48,7 +48,7 @@ pub struct Access {
     pub subscribes: bool,
     /// Some statement makes, changes or drops an object.
     pub defines: bool,
-    /// Some statement is housekeeping: a checkpoint, a compaction, statistics.
+    /// Some statement is housekeeping: a checkpoint, a compaction, statistics; or installs a module.
     pub administers: bool,
     /// The last statement brings rows: a query, RETURNING, SHOW, EXPLAIN, FETCH.
     pub brings_rows: bool,
@@ -122,6 +122,11 @@ impl Access {
             Statement::CreateView(_) => {
                 self.defines = true;
                 self.reads = true;
+            }
+            // What its methods do later is not asked of those who call them.
+            Statement::CreateModule(_) => {
+                self.defines = true;
+                self.administers = true;
             }
             Statement::CreateIndex(_)
             | Statement::CreateSequence(_)

@@ -181,6 +181,28 @@ impl Method {
         matches!(self.action, Action::Write(_))
     }
 
+    /// Whether it shows rows that the caller did not send.
+    ///
+    /// ```
+    /// # use tailwater::module::ModuleSource;
+    /// # fn main() -> tailwater::Result<()> {
+    /// # let db = tailwater::Database::memory()?;
+    /// let text = "syntax = \"proto3\"; message Item { string id = 1; } service S { rpc GetItem(Item) returns (Item); rpc CreateItem(Item) returns (Item); }";
+    /// db.install_module(&ModuleSource::new("s.proto", text))?;
+    /// let services = tailwater::service::Services::new(&db).current()?;
+    /// assert!(services.method("/S/GetItem").unwrap().reads() && !services.method("/S/CreateItem").unwrap().reads());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        match &self.action {
+            Action::Query(_) => true,
+            Action::Write(write) => write.shows_rows(),
+            Action::Follow(_) | Action::Unbound { .. } => false,
+        }
+    }
+
     /// Whether it follows what changes, instead of ending with the rows there are.
     ///
     /// ```

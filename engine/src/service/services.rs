@@ -96,6 +96,26 @@ impl ServiceModule {
     }
 }
 
+impl ServiceModule {
+    /// The texts of its file and of those it imports, by their names.
+    ///
+    /// ```
+    /// use tailwater::module::ModuleSource;
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// db.install_module(&ModuleSource::new("s.proto", "syntax = \"proto3\"; message Item { string id = 1; }"))?;
+    /// let services = tailwater::service::Services::new(&db).current()?;
+    /// assert!(services.modules()[0].texts()["s.proto"].contains("message Item"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn texts(&self) -> &BTreeMap<String, String> {
+        &self.module.files
+    }
+}
+
 impl Services {
     /// The services of a database.
     ///

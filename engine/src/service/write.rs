@@ -113,6 +113,14 @@ impl Write {
         })
     }
 
+    /// Whether it answers with rows, other than the one it was sent.
+    pub(super) const fn shows_rows(&self) -> bool {
+        matches!(
+            (&self.statement, &self.answer),
+            (Statement::Exec { .. }, WriteAnswer::Row(_))
+        )
+    }
+
     /// One message, one answer.
     pub(super) fn call(
         &self,

@@ -20,6 +20,7 @@ use super::context::{Cancel, Context};
 use super::fault::Fault;
 use super::method::{Handler, Message, Method, OpenSink, Unary};
 use super::metrics::{Front, Metrics, Observed};
+use super::modules::Modules;
 use super::registry::{Live, Registry};
 use super::stream::{Answers, Over, Pump};
 use super::token::{Caller, Tokens};
@@ -57,6 +58,7 @@ pub(crate) struct Call {
 pub(crate) struct Calls {
     pub(crate) database: Database,
     pub(crate) registry: Arc<Live>,
+    pub(crate) modules: Modules,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) admission: Admission,
@@ -68,6 +70,10 @@ pub(crate) struct Calls {
 impl Calls {
     /// The methods of now.
     pub(crate) fn registry(&self) -> Arc<Registry> {
+        if let Err(fault) = self.modules.refresh() {
+            // Those there were go on.
+            tracing::error!(%fault, "the methods of the modules cannot be had");
+        }
         Arc::clone(&self.registry.borrow())
     }
 

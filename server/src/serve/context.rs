@@ -20,7 +20,6 @@ pub(crate) struct Context {
     /// Who calls, and what they may do.
     pub(crate) caller: Caller,
     /// Headers or metadata, as they came.
-    #[expect(dead_code, reason = "methods of modules read their options here")]
     pub(crate) metadata: Arc<HeaderMap>,
     /// Where a stream goes on, if the protocol said so: metadata `tailwater-token`, or `Last-Event-ID`.
     pub(crate) resume: Option<String>,

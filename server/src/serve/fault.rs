@@ -4,6 +4,7 @@
 use std::fmt;
 
 use serde_json::{Value as Json, json};
+use tailwater::service::Stored;
 use tailwater_proto::sqlstate;
 use tonic::metadata::{MetadataMap, MetadataValue};
 
@@ -32,6 +33,7 @@ struct Inner {
     hint: Option<String>,
     position: Option<usize>,
     token: Option<String>,
+    stored: Option<Stored>,
 }
 
 impl Fault {
@@ -48,7 +50,14 @@ impl Fault {
             hint: None,
             position: None,
             token: None,
+            stored: None,
         }))
+    }
+
+    /// Says what of a stream of requests is done and durable.
+    pub(crate) fn with_stored(mut self, stored: Stored) -> Self {
+        self.0.stored = Some(stored);
+        self
     }
 
     /// Says how to mend it.
@@ -142,6 +151,11 @@ impl Fault {
                 ("hint", self.hint().map(Json::from)),
                 ("position", self.position().map(Json::from)),
                 ("token", self.token().map(Json::from)),
+                (
+                    "stored",
+                    self.0.stored.map(|stored| Json::from(stored.count)),
+                ),
+                ("lsn", self.0.stored.map(|stored| Json::from(stored.lsn.0))),
             ];
             let rest = rest
                 .into_iter()
@@ -155,7 +169,11 @@ impl Fault {
     pub(crate) fn to_status(&self) -> tonic::Status {
         let mut metadata = MetadataMap::new();
         let position = self.position().map(|position| position.to_string());
+        let stored = self.0.stored.map(|stored| stored.count.to_string());
+        let lsn = self.0.stored.map(|stored| stored.lsn.to_string());
         let entries = [
+            ("tailwater-stored", stored.as_deref()),
+            ("tailwater-lsn", lsn.as_deref()),
             ("tailwater-sqlstate", Some(self.sqlstate())),
             ("tailwater-hint", self.hint()),
             ("tailwater-position", position.as_deref()),

@@ -1,7 +1,7 @@
 //! `tailwater serve`: a database behind gRPC, gRPC-Web, JSON, server-sent events and WebSockets.
 //!
 //! One straight line: a front end (`grpc`, `http`) finds a `Method` in the `registry` and lets `call` run it; methods are
-//! engine work over raw messages (`builtin`). Front ends know no work, methods know no protocol.
+//! engine work over raw messages (`builtin`, `modules`). Front ends know no work, methods know no protocol.
 
 mod admission;
 mod builtin;
@@ -13,6 +13,7 @@ mod http;
 mod listen;
 mod method;
 mod metrics;
+mod modules;
 mod patient;
 mod registry;
 mod scope;
@@ -39,6 +40,7 @@ use self::call::{Calls, Patience};
 use self::fault::Fault;
 use self::listen::{Door, House, Limits};
 use self::metrics::Metrics;
+use self::modules::Modules;
 use self::registry::{Live, Registry};
 use self::settings::{LogFormat, ServeArgs, Settings};
 use self::token::Tokens;
@@ -186,8 +188,8 @@ fn calls(
         message_bytes_max: settings.message_bytes_max,
         began: Instant::now(),
     };
-    let registry = builtin::registry(&shared)?;
-    shared.registry.send_replace(Arc::new(registry));
+    let modules = Modules::new(database, &shared);
+    modules.refresh()?;
     let bounds = Bounds {
         calls_max: settings.calls_max,
         workers_max: settings.workers,
@@ -196,6 +198,7 @@ fn calls(
     Ok(Arc::new(Calls {
         database: database.clone(),
         registry: shared.registry,
+        modules,
         tokens: shared.tokens,
         metrics: shared.metrics,
         admission: Admission::new(&bounds),

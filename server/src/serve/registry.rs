@@ -22,10 +22,15 @@ impl Registry {
     pub(crate) fn add(&mut self, pool: DescriptorPool, methods: Vec<Method>) {
         self.pools.push(pool);
         for method in methods {
-            self.methods
-                .entry(method.path.clone())
-                .or_insert_with(|| Arc::new(method));
+            self.add_method(method);
         }
+    }
+
+    /// Adds a method whose descriptors are there.
+    pub(crate) fn add_method(&mut self, method: Method) {
+        self.methods
+            .entry(method.path.clone())
+            .or_insert_with(|| Arc::new(method));
     }
 
     /// The method of a path.

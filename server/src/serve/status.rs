@@ -175,6 +175,7 @@ pub(crate) static TABLE: &[Mapping] = &[
         409,
         "the snapshot was read for too long: run it again",
     ),
+    row("P0002", Code::NotFound, 404, "there is no such row"),
     row(
         "P0",
         Code::InvalidArgument,

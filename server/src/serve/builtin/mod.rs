@@ -1,9 +1,10 @@
 //! The services every server has, each a list of methods over engine work: queries, statements, feeds, administration,
-//! health and reflection. They know no protocol. `module` methods will stand beside them in the registry.
+//! modules, health and reflection. They know no protocol. Next door: `modules`, whose methods stand beside them.
 
 mod admin;
 mod exec;
 mod health;
+mod module;
 mod query;
 mod reflection;
 mod rows;
@@ -50,6 +51,7 @@ pub(crate) fn registry(shared: &Shared) -> Result<Registry, Fault> {
     query::add(&mut service, shared)?;
     exec::add(&mut service, shared)?;
     subscribe::add(&mut service, shared)?;
+    module::add(&mut service, shared)?;
     admin::add(&mut service, shared)?;
     registry.add(service.pool, service.methods);
     let mut service = Service::open(tonic_health::pb::FILE_DESCRIPTOR_SET)?;

@@ -23,6 +23,7 @@ use super::grpc;
 use super::listen::Peer;
 use super::method::Method;
 use super::metrics::Front;
+use super::modules;
 use super::scope::Scopes;
 
 /// What the front end knows.
@@ -121,6 +122,7 @@ async fn dispatch(State(web): State<Web>, request: Request) -> Response {
     let mut headers = parts.headers.clone();
     if is_read {
         take_access_token(&mut headers, &query);
+        take_options(&mut headers, &query);
     }
     let asked = Asked {
         peer: parts.extensions.get::<Peer>().copied(),
@@ -150,6 +152,29 @@ async fn dispatch(State(web): State<Web>, request: Request) -> Response {
         sse::answer(asked, Some(body)).await
     } else {
         json::answer(asked, body).await
+    }
+}
+
+/// What a call of a module's method is told beside its message: from the query, where headers cannot be set.
+const OPTIONS: [&str; 4] = [
+    grpc::TOKEN,
+    modules::TOKENS,
+    modules::LIMIT,
+    modules::IDEMPOTENCY_KEY,
+];
+
+/// Whether a name in the query belongs to the call, and not to its message.
+fn is_of_call(name: &str) -> bool {
+    name == "access_token" || OPTIONS.contains(&name)
+}
+
+/// Takes what the query says for the call, unless a header says it.
+fn take_options(headers: &mut HeaderMap, query: &str) {
+    for (name, value) in transcode::pairs(query) {
+        let name = OPTIONS.iter().find(|known| **known == name);
+        if let (Some(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
+            headers.entry(*name).or_insert(value);
+        }
     }
 }
 

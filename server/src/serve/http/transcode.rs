@@ -52,7 +52,7 @@ pub(super) fn from_query(descriptor: &MessageDescriptor, query: &str) -> Result<
     let mut whole = Map::new();
     for (name, value) in pairs(query) {
         match &*name {
-            "access_token" => {}
+            name if super::is_of_call(name) => {}
             "request" => return from_json(descriptor, value.as_bytes()),
             name => place(&mut whole, descriptor, name, value)?,
         }
