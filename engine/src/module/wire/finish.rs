@@ -62,7 +62,14 @@ impl Decoder<'_> {
 
     fn document(&self, message: &MessagePlan, slots: Box<[Slot]>) -> Result<Value> {
         let mut document = Vec::with_capacity(message.fields.len());
-        for (field, slot) in message.fields.iter().zip(slots) {
+        let mut slots = slots;
+        for (field, slot) in message.fields.iter().zip(&mut slots) {
+            // Most fields are single values, and moved once.
+            if let Slot::Value(value) = slot {
+                document.push((field.name.clone(), std::mem::take(value)));
+                continue;
+            }
+            let slot = std::mem::replace(slot, Slot::Unset);
             let value = match (self.field_value(field, slot)?, field.presence) {
                 (Some(value), _) => value,
                 (None, Presence::Implicit) => field.default.clone(),

@@ -91,13 +91,18 @@ impl RowDecoder {
         values.clear();
         absent.clear();
         for (at, (place, zero)) in self.columns.iter().enumerate() {
-            let slot = slots
-                .get_mut(*place)
-                .map(|slot| std::mem::replace(slot, Slot::Unset));
-            let found = match (slot, self.plan.root().fields.get(*place)) {
-                (Some(slot), Some(field)) => decoder.field_value(field, slot)?,
-                _ => None,
+            let (Some(slot), Some(field)) =
+                (slots.get_mut(*place), self.plan.root().fields.get(*place))
+            else {
+                unreachable!("places come from the plan");
             };
+            // Most fields are single values, and moved once.
+            if let Slot::Value(value) = slot {
+                values.push(std::mem::take(value));
+                continue;
+            }
+            let slot = std::mem::replace(slot, Slot::Unset);
+            let found = decoder.field_value(field, slot)?;
             values.push(found.unwrap_or_else(|| {
                 absent.push(at);
                 zero.clone()

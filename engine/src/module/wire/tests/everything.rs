@@ -1,7 +1,8 @@
-//! Two modules that have everything a message can have, and their descriptors.
+//! Two modules that have everything a message can have, random ones, and their descriptors.
 
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 
+use super::random::Rng;
 use crate::module::ModuleSource;
 
 /// Every scalar, list, map and well-known type; messages within themselves.
@@ -130,4 +131,90 @@ pub(super) fn both() -> [MessageDescriptor; 2] {
         message(PROTO3, "three.Everything"),
         message(PROTO2, "two.Everything"),
     ]
+}
+
+/// A module of some messages that stand within each other, under any numbers; its first message is `random.M0`.
+pub(super) fn random(rng: &mut Rng) -> String {
+    const TYPES: [&str; 30] = [
+        "double",
+        "float",
+        "int32",
+        "int64",
+        "uint32",
+        "uint64",
+        "sint32",
+        "sint64",
+        "fixed32",
+        "fixed64",
+        "sfixed32",
+        "sfixed64",
+        "bool",
+        "string",
+        "bytes",
+        "E",
+        "M0",
+        "M1",
+        "M2",
+        "M3",
+        "google.protobuf.Timestamp",
+        "google.protobuf.Duration",
+        "google.protobuf.Struct",
+        "google.protobuf.Value",
+        "google.protobuf.ListValue",
+        "google.protobuf.FieldMask",
+        "google.protobuf.Any",
+        "google.protobuf.BoolValue",
+        "google.protobuf.UInt64Value",
+        "google.protobuf.BytesValue",
+    ];
+    const KEYS: [&str; 12] = [
+        "int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32", "fixed64", "sfixed32",
+        "sfixed64", "bool", "string",
+    ];
+    let files = [
+        "any",
+        "duration",
+        "field_mask",
+        "struct",
+        "timestamp",
+        "wrappers",
+    ];
+    let imports = files.map(|file| format!("import \"google/protobuf/{file}.proto\";\n"));
+    let mut text = format!(
+        "syntax = \"proto3\"; package random;\n{}enum E {{ A = 0; B = 1; }}\n",
+        imports.concat()
+    );
+    for message in 0..4 {
+        text.push_str(&format!("message M{message} {{\n"));
+        let mut numbers = Vec::new();
+        let mut arms = String::new();
+        for field in 0..rng.below(20) {
+            let number = [
+                1 + rng.below(15),
+                1 + rng.below(3_000),
+                536_870_911 - rng.below(1_000),
+            ][rng.below(3)];
+            if numbers.contains(&number) || (19_000..20_000).contains(&number) {
+                continue;
+            }
+            numbers.push(number);
+            let of = TYPES[rng.below(TYPES.len())];
+            let rest = format!("f{field} = {number}");
+            match rng.below(6) {
+                0 => text.push_str(&format!("  repeated {of} {rest};\n")),
+                1 => {
+                    let key = KEYS[rng.below(KEYS.len())];
+                    text.push_str(&format!("  map<{key}, {of}> {rest};\n"));
+                }
+                2 => text.push_str(&format!("  optional {of} {rest};\n")),
+                3 => arms.push_str(&format!("{of} {rest}; ")),
+                _ => text.push_str(&format!("  {of} {rest};\n")),
+            }
+        }
+        if !arms.is_empty() {
+            text.push_str(&format!("  oneof one {{ {arms}}}\n"));
+        }
+        text.push_str("}\n");
+    }
+    text
 }

@@ -5,6 +5,7 @@ mod hostile;
 mod known;
 mod random;
 mod rules;
+mod tables;
 mod twin;
 mod twins;
 
