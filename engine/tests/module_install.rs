@@ -209,6 +209,38 @@ fn tables_that_are_there_are_taken_if_they_fit() {
 }
 
 #[test]
+fn options_hold_for_tables_that_were_there() {
+    let db = Database::memory().unwrap();
+    db.exec("CREATE TABLE item (id TEXT PRIMARY KEY, cents INT, unit TEXT); INSERT INTO item VALUES ('tea', 450, 'kg')", ())
+        .unwrap();
+    let annotated = proto(
+        "import \"tailwater/v1/options.proto\"; message Item { option (tailwater.v1.table) = { index: { columns: [\"cents\"] } check: \"cents < 1000\" };
+         string id = 1; int32 cents = 2; string unit = 3 [(tailwater.v1.column) = { default: \"'g'\" }]; }",
+    );
+    db.install_module(&annotated).unwrap();
+    db.exec("INSERT INTO item (id, cents) VALUES ('salt', 90)", ())
+        .unwrap();
+    let unit: String = db
+        .query("SELECT unit FROM item WHERE id = 'salt'", ())
+        .unwrap()
+        .scalar()
+        .unwrap();
+    assert_eq!(unit, "g");
+    let dear = db
+        .exec("INSERT INTO item VALUES ('gold', 1000, 'g')", ())
+        .unwrap_err();
+    assert_eq!(dear.sqlstate(), "23514");
+    assert!(
+        objects(&db)
+            .iter()
+            .any(|(kind, name, _)| kind == "index" && name == "item_cents_idx")
+    );
+    let before = objects(&db);
+    db.install_module(&annotated).unwrap();
+    assert_eq!(objects(&db), before);
+}
+
+#[test]
 fn a_method_is_one_modules() {
     let db = Database::memory().unwrap();
     let service = "service S { rpc Send(stream Item) returns (Done); } message Item { string id = 1; } message Done {}";

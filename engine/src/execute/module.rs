@@ -178,6 +178,7 @@ mod install {
         for step in &steps {
             carry_out(&around, txn, step)?;
         }
+        annotate(&around, txn, &plan, old.as_ref())?;
         let relations = plan
             .tables
             .iter()
@@ -208,11 +209,7 @@ mod install {
         if (made.as_ref()).is_some_and(|name| txn.catalog.find(name).is_some()) {
             return Ok(());
         }
-        for statement in parse_script(&step.sql)? {
-            let text = statement.source.get(statement.text_range.clone());
-            run(around, txn, text.unwrap_or_default(), &statement)
-                .map_err(|error| of_step(&error, &step.sql))?;
-        }
+        run_script(around, txn, &step.sql)?;
         match made {
             // Told as ALTER TABLE would tell it: a table is the same whatever versions it went through.
             Some(name) if (txn.catalog.relation(&name)).is_some_and(|made| made.is_table()) => {
@@ -220,6 +217,43 @@ mod install {
             }
             _ => Ok(()),
         }
+    }
+
+    fn run_script(around: &Surroundings<'_>, txn: &mut Transaction, sql: &str) -> Result<()> {
+        for statement in parse_script(sql)? {
+            let text = statement.source.get(statement.text_range.clone());
+            run(around, txn, text.unwrap_or_default(), &statement)
+                .map_err(|error| of_step(&error, sql))?;
+        }
+        Ok(())
+    }
+
+    /// Gives tables that were there before the module what its options say of them.
+    fn annotate(
+        around: &Surroundings<'_>,
+        txn: &mut Transaction,
+        plan: &ModulePlan,
+        old: Option<&ModulePlan>,
+    ) -> Result<()> {
+        let is_old = |table: &&TablePlan| {
+            let mut tables = old.into_iter().flat_map(|old| &old.tables);
+            tables.any(|old| old.message == table.message)
+        };
+        for table in plan
+            .tables
+            .iter()
+            .filter(|table| table.view.is_none() && !is_old(table))
+        {
+            let name = ObjectName::new(table.name.as_str());
+            if let Some(found) = txn.catalog.relation(&name).cloned() {
+                let wanted = wanted(around, txn, table)?;
+                adopt::check(table, wanted.as_deref(), &found)?;
+                for sql in adopt::statements(table, &found) {
+                    run_script(around, txn, &sql)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The plan that a module was installed with.

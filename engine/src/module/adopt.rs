@@ -4,6 +4,7 @@
 
 use tailwater_proto::SqlType;
 
+use super::name::quoted;
 use super::plan::{PrimaryKey, TablePlan};
 use crate::catalog::{Identity, Relation, RelationKind};
 use crate::error::{Error, Result};
@@ -79,6 +80,29 @@ pub(crate) fn check(plan: &TablePlan, wanted: Option<&Relation>, found: &Relatio
         }
     }
     Ok(())
+}
+
+/// What the module's options say of a table that was there before, and that it has not: defaults and conditions.
+pub(crate) fn statements(plan: &TablePlan, found: &Relation) -> Vec<String> {
+    let table = quoted(&plan.name);
+    let mut statements = Vec::new();
+    for column in plan.columns.iter().filter(|column| column.has_own_default) {
+        let here = found.column(&column.name).map(|(_, here)| here);
+        if let (Some(here), Some(default)) = (here, &column.default)
+            && here.default.is_none()
+        {
+            let name = quoted(&column.name);
+            statements.push(format!(
+                "ALTER TABLE {table} ALTER COLUMN {name} SET DEFAULT {default};\n"
+            ));
+        }
+    }
+    for check in &plan.checks {
+        if found.checks.iter().all(|here| here.name != check.name) {
+            statements.push(format!("ALTER TABLE {table} ADD {};\n", check.sql()));
+        }
+    }
+    statements
 }
 
 /// Whether every value of one type is kept by the other.
