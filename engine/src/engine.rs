@@ -14,6 +14,7 @@ use tailwater_proto::key_codec::decode_key;
 use tailwater_proto::{Direction, KeyRange, Lsn, StorageId, Value, sqlstate};
 use tailwater_views::{Counters, ExecContext, Reader};
 use tailwater_wal::Wal;
+use tailwater_wal::sync;
 use tailwater_wal::vfs::{Vfs, VfsLock};
 
 use crate::catalog::{Catalog, Relation};
@@ -35,7 +36,7 @@ pub(crate) struct Engine {
     pub(crate) store: Arc<Store>,
     pub(crate) wal: Arc<Wal>,
     pub(crate) feed: Arc<Feed>,
-    pub(crate) sequencer: Mutex<Sequencer>,
+    pub(crate) sequencer: sync::Mutex<Sequencer>,
     /// The catalog that is visible, and those that wait.
     pub(crate) visible: Visible<Catalog>,
     /// Held while a reading process goes over to another checkpoint.
@@ -120,7 +121,7 @@ impl Engine {
             store: parts.store,
             wal: parts.wal,
             feed: parts.feed,
-            sequencer: Mutex::new(Sequencer {
+            sequencer: sync::Mutex::new(Sequencer {
                 tip: parts.tip,
                 commit_time_us: parts.commit_time_us,
                 catalog: Arc::clone(&catalog),
