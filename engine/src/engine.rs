@@ -8,13 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::{Mutex, MutexGuard};
 use tailwater_capture::{Feed, ResetReason};
 use tailwater_proto::key_codec::decode_key;
 use tailwater_proto::{Direction, KeyRange, Lsn, StorageId, Value, sqlstate};
 use tailwater_views::{Counters, ExecContext, Reader};
 use tailwater_wal::Wal;
-use tailwater_wal::sync;
+use tailwater_wal::sync::{Mutex, MutexGuard};
 use tailwater_wal::vfs::{Vfs, VfsLock};
 
 use crate::catalog::{Catalog, Relation};
@@ -36,7 +35,7 @@ pub(crate) struct Engine {
     pub(crate) store: Arc<Store>,
     pub(crate) wal: Arc<Wal>,
     pub(crate) feed: Arc<Feed>,
-    pub(crate) sequencer: sync::Mutex<Sequencer>,
+    pub(crate) sequencer: Mutex<Sequencer>,
     /// The catalog that is visible, and those that wait.
     pub(crate) visible: Visible<Catalog>,
     /// Held while a reading process goes over to another checkpoint.
@@ -121,7 +120,7 @@ impl Engine {
             store: parts.store,
             wal: parts.wal,
             feed: parts.feed,
-            sequencer: sync::Mutex::new(Sequencer {
+            sequencer: Mutex::new(Sequencer {
                 tip: parts.tip,
                 commit_time_us: parts.commit_time_us,
                 catalog: Arc::clone(&catalog),

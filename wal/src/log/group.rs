@@ -42,8 +42,8 @@ pub(crate) struct Group {
 #[derive(Debug, Default)]
 struct State {
     failure: Option<Arc<Failure>>,
-    /// One waiter is asked to lead.
-    lead: bool,
+    /// One waiter is asked to lead; of so many.
+    asked_of: Option<usize>,
     wakers: Vec<Waker>,
 }
 
@@ -51,8 +51,8 @@ struct State {
 pub(crate) enum Woken {
     /// The group is settled.
     Settled(Result<()>),
-    /// The waiter shall lead, if nobody does.
-    Asked,
+    /// The waiter shall lead, if nobody does; so many waited when it was asked.
+    Asked(usize),
 }
 
 impl Group {
@@ -111,9 +111,9 @@ impl Group {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Asks one waiter to lead; there is at least one, unless the group is led already.
-    pub(crate) fn ask_to_lead(&self) {
-        self.state.lock().lead = true;
+    /// Asks one of so many waiters to lead: at least one, unless the group is led already.
+    pub(crate) fn ask_to_lead(&self, waiters: usize) {
+        self.state.lock().asked_of = Some(waiters);
         self.changed.notify_one();
     }
 
@@ -124,8 +124,8 @@ impl Group {
             if self.outcome.load(Ordering::Relaxed) != WAITING {
                 return Woken::Settled(state.failure());
             }
-            if std::mem::take(&mut state.lead) {
-                return Woken::Asked;
+            if let Some(waiters) = state.asked_of.take() {
+                return Woken::Asked(waiters);
             }
             self.changed.wait(&mut state);
         }

@@ -338,7 +338,9 @@ impl Log {
         loop {
             match group.block() {
                 Woken::Settled(outcome) => return outcome,
-                Woken::Asked => group.let_grow(|| self.unwritten.load(Ordering::Relaxed)),
+                Woken::Asked(1) => group.let_grow(|| self.unwritten.load(Ordering::Relaxed)),
+                // Where many threads wait the processors have others to run, and they come in by themselves.
+                Woken::Asked(_) => {}
             }
             let mut queue = self.queue.lock();
             // Whoever came to wait meanwhile may have led it.
@@ -549,12 +551,12 @@ impl Log {
         }
         let watched = queue.watchers > 0;
         let next = Arc::clone(&queue.group);
-        let (has_waiters, has_futures) = (queue.waiters > 0, queue.has_futures);
+        let (waiters, has_futures) = (queue.waiters, queue.has_futures);
         let has_flusher = self.has_flusher(&queue);
         queue.leading = false;
         drop(queue);
-        if has_waiters && !is_weakened("forget to ask for a leader") {
-            next.ask_to_lead();
+        if waiters > 0 && !is_weakened("forget to ask for a leader") {
+            next.ask_to_lead(waiters);
         } else if has_futures && has_flusher {
             self.signals.flush();
         } else if has_futures {
