@@ -12,6 +12,7 @@ use tailwater_proto::record_codec::{self, ChangeRef, RecordEncoder, Section as R
 use tailwater_proto::{EncodeError, Lsn, sqlstate};
 use tailwater_views::ExecContext;
 use tailwater_wal::mutant;
+use tailwater_wal::sync::brief;
 
 use crate::catalog::Catalog;
 use crate::engine::Engine;
@@ -57,7 +58,7 @@ impl Engine {
         }
         self.admit()?;
         let ready = self.make_ready(&mut txn)?;
-        let mut sequencer = self.sequencer.lock();
+        let mut sequencer = brief::lock(&self.sequencer);
         let taken = self.take_place(&mut sequencer, txn, ready);
         drop(sequencer);
         // What is left of the transaction goes now that others have the sequencer again.

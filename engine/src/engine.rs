@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::{Mutex, MutexGuard};
 use tailwater_capture::{Feed, ResetReason};
 use tailwater_proto::key_codec::decode_key;
 use tailwater_proto::{Direction, KeyRange, Lsn, StorageId, Value, sqlstate};
 use tailwater_views::{Counters, ExecContext, Reader};
 use tailwater_wal::Wal;
+use tailwater_wal::sync::{Mutex, MutexGuard};
 use tailwater_wal::vfs::{Vfs, VfsLock};
 
 use crate::catalog::{Catalog, Relation};

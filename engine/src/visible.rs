@@ -8,15 +8,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tailwater_proto::{Lsn, StorageId};
-use tailwater_wal::sync::{Mutex, RwLock, is_weakened, spin_loop, too_early};
+use tailwater_wal::sync::{RwLock, is_weakened, spin_loop, too_early};
 
 use crate::storage::{Snapshot, Store};
 
 /// The visible catalog and those that are sequenced but not visible yet.
-pub(crate) struct Visible<C> {
+pub(crate) struct Visible<C>(RwLock<Catalogs<C>>);
+
+struct Catalogs<C> {
     /// With the LSN of its last change.
-    shown: RwLock<(Lsn, Arc<C>)>,
-    sequenced: Mutex<VecDeque<Sequenced<C>>>,
+    shown: (Lsn, Arc<C>),
+    sequenced: VecDeque<Sequenced<C>>,
 }
 
 /// A catalog that becomes visible with its commit.
@@ -30,15 +32,15 @@ struct Sequenced<C> {
 impl<C> Visible<C> {
     /// Shows the catalog as of `lsn`.
     pub(crate) fn new(lsn: Lsn, catalog: Arc<C>) -> Self {
-        Self {
-            shown: RwLock::new((lsn, catalog)),
-            sequenced: Mutex::default(),
-        }
+        Self(RwLock::new(Catalogs {
+            shown: (lsn, catalog),
+            sequenced: VecDeque::new(),
+        }))
     }
 
     /// Takes in the catalog that commit `lsn` made; called in order, before the commit can be published.
     pub(crate) fn sequence(&self, lsn: Lsn, catalog: Arc<C>, dropped: Vec<StorageId>) {
-        self.sequenced.lock().push_back(Sequenced {
+        self.0.write().sequenced.push_back(Sequenced {
             lsn,
             catalog,
             dropped,
@@ -51,13 +53,18 @@ impl<C> Visible<C> {
             store.set_visible(upto);
         });
         let mut dropped = Vec::new();
-        {
-            let mut sequenced = self.sequenced.lock();
-            while sequenced.front().is_some_and(|next| next.lsn <= upto)
-                && let Some(mut next) = sequenced.pop_front()
+        let is_due = |catalogs: &Catalogs<C>| {
+            let next = catalogs.sequenced.front();
+            next.is_some_and(|next| next.lsn <= upto)
+        };
+        // Hardly ever: who only looks holds nobody up.
+        if is_due(&self.0.read()) {
+            let mut catalogs = self.0.write();
+            while is_due(&catalogs)
+                && let Some(mut next) = catalogs.sequenced.pop_front()
             {
                 dropped.append(&mut next.dropped);
-                *self.shown.write() = (next.lsn, next.catalog);
+                catalogs.shown = (next.lsn, next.catalog);
             }
         }
         store.set_visible(upto);
@@ -68,7 +75,7 @@ impl<C> Visible<C> {
     pub(crate) fn read(&self, store: &Store) -> (Snapshot, Arc<C>) {
         loop {
             let snapshot = store.snapshot_visible();
-            let (changed, catalog) = &*self.shown.read();
+            let (changed, catalog) = &self.0.read().shown;
             // The catalog is published just before the rows: between the two, look again.
             if *changed <= snapshot.lsn() || is_weakened("take any catalog") {
                 return (snapshot, Arc::clone(catalog));
@@ -92,24 +99,23 @@ impl<C> Visible<C> {
 
     /// The catalog as of a commit that is visible or not yet; `None`: it is of the past.
     fn at(&self, lsn: Lsn) -> Option<Arc<C>> {
-        // Held until the end: nothing goes from here to there meanwhile.
-        let sequenced = self.sequenced.lock();
-        let mut waiting = sequenced.iter().rev();
+        let catalogs = self.0.read();
+        let mut waiting = catalogs.sequenced.iter().rev();
         if let Some(of) = waiting.find(|of| of.lsn <= lsn) {
             return Some(Arc::clone(&of.catalog));
         }
-        let (changed, catalog) = &*self.shown.read();
+        let (changed, catalog) = &catalogs.shown;
         (*changed <= lsn || is_weakened("take any catalog")).then(|| Arc::clone(catalog))
     }
 
     /// The visible catalog alone.
     pub(crate) fn catalog(&self) -> Arc<C> {
-        Arc::clone(&self.shown.read().1)
+        Arc::clone(&self.0.read().shown.1)
     }
 
     /// Shows another catalog as of `lsn`, made from the one shown.
     pub(crate) fn replace(&self, lsn: Lsn, next: impl FnOnce(&C) -> C) {
-        let mut shown = self.shown.write();
+        let shown = &mut self.0.write().shown;
         let next = next(&shown.1);
         *shown = (lsn, Arc::new(next));
     }

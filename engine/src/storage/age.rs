@@ -6,8 +6,8 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tailwater_wal::sync::Mutex;
 use tailwater_wal::sync::atomic::{AtomicU64, Ordering};
+use tailwater_wal::sync::{Lanes, Mutex};
 
 use super::snapshot::{Reading, Snapshot};
 use super::store::Store;
@@ -18,7 +18,7 @@ const PLACES_MIN: usize = 64;
 /// Snapshots by the time they were taken.
 #[derive(Default)]
 pub(super) struct Ages {
-    places: Mutex<Places>,
+    places: Lanes<Mutex<Places>>,
     /// Snapshots that were let go of.
     too_old: AtomicU64,
 }
@@ -33,7 +33,7 @@ struct Places {
 impl Ages {
     /// A snapshot was taken at this time.
     pub(super) fn note(&self, now: Duration, snapshot: &Snapshot) {
-        let mut places = self.places.lock();
+        let mut places = self.places.at(self.places.mine()).lock();
         if places.taken.len() >= places.full_at.max(PLACES_MIN) {
             places.taken.retain(|(_, of)| of.strong_count() > 0);
             // Twice as many: looking costs each of them little.
@@ -44,19 +44,21 @@ impl Ages {
 
     #[cfg(test)]
     pub(super) fn places(&self) -> usize {
-        self.places.lock().taken.len()
+        let lanes = self.places.all();
+        lanes.map(|places| places.lock().taken.len()).sum()
     }
 
     fn before(&self, time: Duration) -> Vec<Arc<Reading>> {
         let mut old = Vec::new();
-        let mut places = self.places.lock();
-        places.taken.retain(|(since, of)| {
-            let is_old = *since < time;
-            if is_old {
-                old.extend(of.upgrade());
-            }
-            !is_old && of.strong_count() > 0
-        });
+        for places in self.places.all() {
+            places.lock().taken.retain(|(since, of)| {
+                let is_old = *since < time;
+                if is_old {
+                    old.extend(of.upgrade());
+                }
+                !is_old && of.strong_count() > 0
+            });
+        }
         old
     }
 }

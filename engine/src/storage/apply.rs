@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tailwater_proto::{Key, Lsn, StorageId};
 use tailwater_wal::sync::MutexGuard;
 
-use super::generation::Generation;
+use super::generation::Root;
 use super::live::Live;
 use super::memtable::{Cell, put};
 
@@ -18,27 +18,21 @@ const LATCH_ROWS: usize = 512;
 /// A commit that is being merged into memory.
 pub(crate) struct Apply<'s> {
     lsn: Lsn,
-    active: Arc<Generation>,
     live: &'s Live,
     floor: Lsn,
     bytes: isize,
-    _gate: MutexGuard<'s, ()>,
+    /// What it holds cannot be replaced meanwhile.
+    gate: MutexGuard<'s, Arc<Root>>,
 }
 
 impl<'s> Apply<'s> {
-    pub(super) fn new(
-        lsn: Lsn,
-        active: Arc<Generation>,
-        live: &'s Live,
-        gate: MutexGuard<'s, ()>,
-    ) -> Self {
+    pub(super) fn new(lsn: Lsn, live: &'s Live, gate: MutexGuard<'s, Arc<Root>>) -> Self {
         Self {
             lsn,
-            active,
             live,
             floor: live.floor(),
             bytes: 0,
-            _gate: gate,
+            gate,
         }
     }
 
@@ -48,18 +42,20 @@ impl<'s> Apply<'s> {
         if rows.peek().is_none() {
             return;
         }
-        let table = self.active.table_for_write(id, self.lsn);
-        while rows.peek().is_some() {
-            let mut latched = table.write(self.lsn);
-            for (key, cell) in rows.by_ref().take(LATCH_ROWS) {
-                self.bytes += put(&mut latched, key, self.lsn, cell, self.floor, self.live);
+        let (lsn, floor, live, bytes) = (self.lsn, self.floor, self.live, &mut self.bytes);
+        self.gate.active.with_for_write(id, lsn, |table| {
+            while rows.peek().is_some() {
+                let mut latched = table.write(lsn);
+                for (key, cell) in rows.by_ref().take(LATCH_ROWS) {
+                    *bytes += put(&mut latched, key, lsn, cell, floor, live);
+                }
             }
-        }
+        });
     }
 
     /// The commit is whole.
     pub(crate) fn finish(self) {
-        self.active.note(self.lsn, self.bytes);
+        self.gate.active.note(self.lsn, self.bytes);
         self.live.advance_tip(self.lsn);
     }
 }

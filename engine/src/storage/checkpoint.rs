@@ -251,10 +251,10 @@ impl Store {
         }
         let history = Arc::new(history);
         self.replace_root(|root| Root {
-            active: Arc::clone(&root.active),
             frozen,
             base,
             history,
+            ..root.clone()
         });
         self.is_broken.store(false, Ordering::Release);
         Ok(())
@@ -263,8 +263,7 @@ impl Store {
     /// Ends the active generation, so that later commits go to a new one; not while an earlier one still
     /// waits for `limit` to reach its end.
     fn freeze(&self, limit: Lsn) {
-        let _gate = (!is_weakened("freeze amid a commit")).then(|| self.gate.lock());
-        self.replace_root(|root| {
+        let next = |root: &Root| {
             let waits = root
                 .frozen
                 .iter()
@@ -277,10 +276,14 @@ impl Store {
             Root {
                 active: Arc::new(Generation::new(Arc::clone(&self.gauge))),
                 frozen,
-                base: Arc::clone(&root.base),
-                history: Arc::clone(&root.history),
+                ..root.clone()
             }
-        });
+        };
+        if is_weakened("freeze amid a commit") {
+            self.show_root(&Arc::new(next(&self.root())));
+        } else {
+            self.replace_root(next);
+        }
     }
 
     /// Puts what the file now holds in the place of the generations it came from.
@@ -308,7 +311,6 @@ impl Store {
             });
         });
         self.replace_root(|root| Root {
-            active: Arc::clone(&root.active),
             frozen: if mutant::is("drop_pending_generation") {
                 Vec::new()
             } else {
@@ -316,6 +318,7 @@ impl Store {
             },
             base,
             history,
+            ..root.clone()
         });
         self.dropped.lock().retain(|id, _| !gone.contains(id));
         Ok(())

@@ -30,40 +30,37 @@ impl Changed {
 impl Store {
     /// Whether `key` was written (or deleted) by a commit after `lsn`.
     pub(crate) fn changed_after(&self, id: StorageId, key: &Key, lsn: Lsn) -> Changed {
-        self.with_root(|root| {
-            let in_memory = root.generations().any(|generation| {
-                generation.with(id, |table| {
-                    table.last() > lsn && table.key_changed_after(key, lsn)
-                }) == Some(true)
-            });
-            let changed = in_memory || root.history.key_changed_after(id, key, lsn);
-            answer(changed, root.history.known_after(id), lsn)
-        })
+        let root = self.lock_gate();
+        let in_memory = root.generations().any(|generation| {
+            generation.with(id, |table| {
+                table.last() > lsn && table.key_changed_after(key, lsn)
+            }) == Some(true)
+        });
+        let changed = in_memory || root.history.key_changed_after(id, key, lsn);
+        answer(changed, root.history.known_after(id), lsn)
     }
 
     /// Whether any key of `range` was written by a commit after `lsn`: constant time if the storage was not
     /// written since, else as long as what was written since, or, where that is much, as the range in memory.
     pub(crate) fn range_changed_after(&self, id: StorageId, range: &KeyRange, lsn: Lsn) -> Changed {
-        self.with_root(|root| {
-            let in_memory = root.generations().any(|generation| {
-                generation.with(id, |table| {
-                    table.last() > lsn && table.range_changed_after(range, lsn)
-                }) == Some(true)
-            });
-            let changed = in_memory || root.history.range_changed_after(id, range, lsn);
-            answer(changed, root.history.known_after(id), lsn)
-        })
+        let root = self.lock_gate();
+        let in_memory = root.generations().any(|generation| {
+            generation.with(id, |table| {
+                table.last() > lsn && table.range_changed_after(range, lsn)
+            }) == Some(true)
+        });
+        let changed = in_memory || root.history.range_changed_after(id, range, lsn);
+        answer(changed, root.history.known_after(id), lsn)
     }
 
     /// Whether the storage was written by a commit after `lsn`; constant time.
     pub(crate) fn storage_changed_after(&self, id: StorageId, lsn: Lsn) -> Changed {
-        self.with_root(|root| {
-            let in_memory = root
-                .generations()
-                .any(|generation| generation.with(id, |table| table.last() > lsn) == Some(true));
-            let changed = in_memory || root.history.storage_changed_after(id, lsn);
-            answer(changed, root.history.known_after(id), lsn)
-        })
+        let root = self.lock_gate();
+        let in_memory = root
+            .generations()
+            .any(|generation| generation.with(id, |table| table.last() > lsn) == Some(true));
+        let changed = in_memory || root.history.storage_changed_after(id, lsn);
+        answer(changed, root.history.known_after(id), lsn)
     }
 }
 

@@ -17,7 +17,6 @@ use super::base::{definition, encode_row, table_name};
 use super::checkpoint::{Transaction, UnderWay, write_meta};
 use super::error::{Result, StorageError};
 use super::file::File;
-use super::generation::{Generation, Root};
 use super::history::History;
 use super::memtable::Cell;
 use super::store::{Store, checkpoint_need};
@@ -164,15 +163,11 @@ impl Store {
         let mut history = History::clone(&self.root().history);
         history.forget_until(lsn, storages);
         let history = Arc::new(history);
-        let _gate = self.gate.lock();
+        let mut gate = self.lock_gate();
         before();
         self.live.leap(lsn, || {
-            self.replace_root(|_| Root {
-                active: Arc::new(Generation::new(Arc::clone(&self.gauge))),
-                frozen: Vec::new(),
-                base,
-                history,
-            });
+            // Next to nothing is freed with it: there are no rows in memory.
+            self.replace_root_at(&mut gate, |_| self.drained(base, history));
         });
         Ok(())
     }

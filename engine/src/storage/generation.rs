@@ -11,6 +11,7 @@ use tailwater_wal::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
 
 use super::base::Base;
 use super::history::History;
+use super::live::Live;
 use super::memtable::MemTable;
 
 /// Memtables by storage id, ascending.
@@ -50,16 +51,22 @@ impl Generation {
         tables.get(at).map(|(_, table)| Arc::clone(table))
     }
 
-    /// A storage's table, made when there is none; `lsn` is the commit that writes.
-    pub(super) fn table_for_write(&self, id: StorageId, lsn: Lsn) -> Arc<MemTable> {
-        if let Some(table) = self.table(id) {
-            return table;
+    /// Runs `write` on a storage's table, made when there is none; `lsn` is the commit that writes.
+    pub(super) fn with_for_write(&self, id: StorageId, lsn: Lsn, write: impl FnOnce(&MemTable)) {
+        let tables = self.tables.read();
+        if let Ok(at) = tables.binary_search_by_key(&id, |(id, _)| *id) {
+            if let Some((_, table)) = tables.get(at) {
+                write(table);
+            }
+            return;
         }
+        drop(tables);
         let table = Arc::new(MemTable::new(lsn));
         let mut tables = self.tables.write();
         let at = tables.partition_point(|(other, _)| *other < id);
         tables.insert(at, (id, Arc::clone(&table)));
-        table
+        drop(tables);
+        write(&table);
     }
 
     /// All tables, by storage id.
@@ -103,6 +110,8 @@ pub(super) struct Root {
     pub(super) base: Arc<Base>,
     /// When keys of earlier generations changed.
     pub(super) history: Arc<History>,
+    /// Who reads these layers, and others of the store.
+    pub(super) live: Arc<Live>,
 }
 
 impl Root {

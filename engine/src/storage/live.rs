@@ -1,11 +1,12 @@
 //! `Live`: which LSNs somebody reads, or may still begin to read.
 //!
 //! From it follows which versions must be kept: those seen at a registered LSN or at any LSN from the visible
-//! one on. It holds no data and never waits. Next door: `snapshot`, which registers; `memtable`, which asks.
+//! one on. Who begins to read notes it in a lane of its own; what is kept follows from all of them. It holds no data and
+//! never waits. Next door: `snapshot`, which registers; `memtable`, which asks.
 
 use tailwater_proto::Lsn;
 use tailwater_wal::sync::atomic::{AtomicU64, Ordering};
-use tailwater_wal::sync::{Mutex, MutexGuard, is_weakened};
+use tailwater_wal::sync::{Apart, Lane, Lanes, Mutex, MutexGuard, is_weakened};
 
 #[cfg(test)]
 use super::error::{Result, StorageError};
@@ -13,7 +14,13 @@ use super::error::{Result, StorageError};
 /// Registry of the LSNs being read.
 #[derive(Debug)]
 pub(super) struct Live {
-    readers: Mutex<Readers>,
+    readers: Lanes<Mutex<Readers>>,
+    marks: Apart<Marks>,
+}
+
+/// How far commits have come.
+#[derive(Debug)]
+struct Marks {
     /// Every LSN that is read or may be read is at or above it. Never sinks.
     floor: AtomicU64,
     /// Last commit applied completely.
@@ -24,24 +31,27 @@ pub(super) struct Live {
     published: AtomicU64,
 }
 
+/// A reading that has begun: where, and in which lane that is noted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Begun {
+    pub(super) lsn: Lsn,
+    lane: Lane,
+}
+
 /// The LSNs being read, ascending, with how many read each.
 #[derive(Debug, Default)]
 struct Readers(Vec<(Lsn, usize)>);
 
 /// What a version must be kept for; holds the registry still.
 pub(super) struct Needs<'a> {
-    readers: MutexGuard<'a, Readers>,
+    readers: Vec<MutexGuard<'a, Readers>>,
     visible: Lsn,
 }
 
 impl Needs<'_> {
     /// Whether a version that was current at `from..until` may be asked for.
     pub(super) fn any_in(&self, from: Lsn, until: Lsn) -> bool {
-        if until > self.visible {
-            return true;
-        }
-        let at = self.readers.0.partition_point(|(lsn, _)| *lsn < from);
-        self.readers.0.get(at).is_some_and(|(lsn, _)| *lsn < until)
+        until > self.visible || self.readers.iter().any(|lane| lane.any_in(from, until))
     }
 }
 
@@ -49,87 +59,93 @@ impl Live {
     /// Everything up to `applied` is there and visible.
     pub(super) fn new(applied: Lsn) -> Self {
         Self {
-            readers: Mutex::default(),
-            floor: AtomicU64::new(applied.0),
-            tip: AtomicU64::new(applied.0),
-            logged: AtomicU64::new(applied.0),
-            published: AtomicU64::new(applied.0),
+            readers: Lanes::default(),
+            marks: Apart(Marks {
+                floor: AtomicU64::new(applied.0),
+                tip: AtomicU64::new(applied.0),
+                logged: AtomicU64::new(applied.0),
+                published: AtomicU64::new(applied.0),
+            }),
         }
     }
 
     /// Versions older than the one current here are needed by nobody.
     pub(super) fn floor(&self) -> Lsn {
-        Lsn(self.floor.load(Ordering::Acquire))
+        Lsn(self.marks.floor.load(Ordering::Acquire))
     }
 
     /// Last commit applied.
     pub(super) fn tip(&self) -> Lsn {
-        Lsn(self.tip.load(Ordering::Acquire))
+        Lsn(self.marks.tip.load(Ordering::Acquire))
     }
 
     /// Last commit that may be shown to everyone.
     pub(super) fn visible(&self) -> Lsn {
-        Lsn(self.published.load(Ordering::Acquire)).min(self.tip())
+        Lsn(self.marks.published.load(Ordering::Acquire)).min(self.tip())
     }
 
     /// Commit `lsn` has been applied completely.
     pub(super) fn advance_tip(&self, lsn: Lsn) {
-        let before = self.tip.swap(lsn.0, Ordering::AcqRel);
-        if self.published.load(Ordering::Acquire) > before {
-            self.raise_floor(&self.readers.lock());
+        let before = self.marks.tip.swap(lsn.0, Ordering::AcqRel);
+        if self.marks.published.load(Ordering::Acquire) > before {
+            self.raise_floor();
         }
     }
 
     /// Commit `lsn` is there and may be shown from the moment on at which `show` has put it there: nobody begins to read
     /// in between.
     pub(super) fn leap(&self, lsn: Lsn, show: impl FnOnce()) {
-        let readers = self.readers.lock();
+        let readers = self.lock_all();
         show();
-        self.tip.store(lsn.0, Ordering::Release);
-        self.published.fetch_max(lsn.0, Ordering::AcqRel);
-        self.raise_floor(&readers);
+        self.marks.tip.store(lsn.0, Ordering::Release);
+        self.marks.published.fetch_max(lsn.0, Ordering::AcqRel);
+        drop(readers);
+        self.raise_floor();
     }
 
     /// Commits up to `lsn` may be shown. An LSN below an earlier one changes nothing.
     pub(super) fn set_visible(&self, lsn: Lsn) {
-        let readers = self.readers.lock();
-        self.published.fetch_max(lsn.0, Ordering::AcqRel);
-        self.raise_floor(&readers);
+        self.marks.published.fetch_max(lsn.0, Ordering::AcqRel);
+        self.raise_floor();
     }
 
     /// Begins to read at the visible LSN; `capture` runs before anything can be released.
-    pub(super) fn register_visible_with<T>(&self, capture: impl FnOnce() -> T) -> (Lsn, T) {
-        let mut readers = self.readers.lock();
-        let lsn = self.visible();
-        readers.add(lsn);
-        (lsn, capture())
+    pub(super) fn register_visible_with<T>(&self, capture: impl FnOnce() -> T) -> (Begun, T) {
+        self.register(|| self.visible(), capture)
     }
 
     /// The log has commit `lsn`, which has been applied.
     pub(super) fn advance_logged(&self, lsn: Lsn) {
-        self.logged.store(lsn.0, Ordering::Release);
+        self.marks.logged.store(lsn.0, Ordering::Release);
     }
 
     /// Begins to read at the last commit that the log has.
-    pub(super) fn register_logged_with<T>(&self, capture: impl FnOnce() -> T) -> (Lsn, T) {
-        let mut readers = self.readers.lock();
-        // What is visible the log has, too, though it may not have been said yet; versions before it may be gone.
-        let logged = Lsn(self.logged.load(Ordering::Acquire));
-        let lsn = if is_weakened("begin before what is visible") {
-            logged
-        } else {
-            logged.max(self.visible())
+    pub(super) fn register_logged_with<T>(&self, capture: impl FnOnce() -> T) -> (Begun, T) {
+        let logged = || {
+            // What is visible the log has, too, though it may not have been said yet; versions before it may be gone.
+            let logged = Lsn(self.marks.logged.load(Ordering::Acquire));
+            if is_weakened("begin before what is visible") {
+                logged
+            } else {
+                logged.max(self.visible())
+            }
         };
-        readers.add(lsn);
-        (lsn, capture())
+        self.register(logged, capture)
     }
 
     /// Begins to read at the last commit applied.
-    pub(super) fn register_tip_with<T>(&self, capture: impl FnOnce() -> T) -> (Lsn, T) {
-        let mut readers = self.readers.lock();
-        let lsn = self.tip();
+    pub(super) fn register_tip_with<T>(&self, capture: impl FnOnce() -> T) -> (Begun, T) {
+        self.register(|| self.tip(), capture)
+    }
+
+    /// Begins to read at what `at` says, which is never before the visible LSN. Who raises the floor has looked at that
+    /// before looking into this lane: so either the reading is seen there, or it begins at or above the new floor.
+    fn register<T>(&self, at: impl FnOnce() -> Lsn, capture: impl FnOnce() -> T) -> (Begun, T) {
+        let lane = self.readers.mine();
+        let mut readers = self.readers.at(lane).lock();
+        let lsn = at();
         readers.add(lsn);
-        (lsn, capture())
+        (Begun { lsn, lane }, capture())
     }
 
     /// Begins to read at `lsn`, which must be visible, later, or already read by someone. `capture` says up
@@ -139,34 +155,40 @@ impl Live {
         &self,
         lsn: Lsn,
         capture: impl FnOnce() -> (Lsn, T),
-    ) -> Result<T> {
-        let mut readers = self.readers.lock();
+    ) -> Result<(Begun, T)> {
+        let mut all = self.lock_all();
         let (visible, tip) = (self.visible(), self.tip());
         if lsn > tip {
             return Err(StorageError::SnapshotAhead { lsn, tip });
         }
         let (applied, captured) = capture();
-        let known = lsn >= visible || (readers.holds(lsn) && lsn >= applied);
+        let is_held = all.iter().any(|readers| readers.holds(lsn));
+        let known = lsn >= visible || (is_held && lsn >= applied);
         if !known {
             return Err(StorageError::SnapshotReleased {
                 lsn,
                 oldest: visible,
             });
         }
-        readers.add(lsn);
-        Ok(captured)
+        let lane = self.readers.first();
+        if let Some(readers) = all.first_mut() {
+            readers.add(lsn);
+        }
+        Ok((Begun { lsn, lane }, captured))
     }
 
-    /// Ends one reading at `lsn`.
-    pub(super) fn release(&self, lsn: Lsn) {
-        let mut readers = self.readers.lock();
-        readers.remove(lsn);
-        self.raise_floor(&readers);
+    /// Ends a reading.
+    pub(super) fn release(&self, begun: Begun) {
+        self.readers.at(begun.lane).lock().remove(begun.lsn);
+        // If others go on there it changes nothing, and what is beyond the floor does not hold it back.
+        if begun.lsn == self.floor() && begun.lsn < self.visible() {
+            self.raise_floor();
+        }
     }
 
     /// What versions must be kept for, at this moment.
     pub(super) fn needs(&self) -> Needs<'_> {
-        let readers = self.readers.lock();
+        let readers = self.lock_all();
         Needs {
             visible: self.visible(),
             readers,
@@ -175,17 +197,29 @@ impl Live {
 
     /// How many readings there are.
     pub(super) fn count(&self) -> usize {
-        self.readers.lock().0.iter().map(|(_, count)| count).sum()
+        let lanes = self.readers.all();
+        lanes
+            .flat_map(|lane| lane.lock().0.clone())
+            .map(|(_, count)| count)
+            .sum()
     }
 
-    fn raise_floor(&self, readers: &Readers) {
+    fn lock_all(&self) -> Vec<MutexGuard<'_, Readers>> {
+        self.readers.all().map(Mutex::lock).collect()
+    }
+
+    fn raise_floor(&self) {
+        // First of all, see `register`.
         let visible = self.visible();
-        let floor = readers
-            .0
-            .first()
-            .filter(|_| !is_weakened("let go of what is read"))
-            .map_or(visible, |(lsn, _)| visible.min(*lsn));
-        self.floor.fetch_max(floor.0, Ordering::AcqRel);
+        let mut floor = visible;
+        for lane in self.readers.all() {
+            let readers = lane.lock();
+            let oldest = readers.0.first();
+            if let Some((lsn, _)) = oldest.filter(|_| !is_weakened("let go of what is read")) {
+                floor = floor.min(*lsn);
+            }
+        }
+        self.marks.floor.fetch_max(floor.0, Ordering::AcqRel);
     }
 }
 
@@ -193,6 +227,12 @@ impl Readers {
     #[cfg(test)]
     fn holds(&self, lsn: Lsn) -> bool {
         self.0.binary_search_by_key(&lsn, |(lsn, _)| *lsn).is_ok()
+    }
+
+    /// Whether somebody reads at one of `from..until`.
+    fn any_in(&self, from: Lsn, until: Lsn) -> bool {
+        let at = self.0.partition_point(|(lsn, _)| *lsn < from);
+        self.0.get(at).is_some_and(|(lsn, _)| *lsn < until)
     }
 
     fn add(&mut self, lsn: Lsn) {

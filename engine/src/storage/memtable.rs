@@ -11,7 +11,7 @@ use std::sync::Arc;
 use smallvec::{SmallVec, smallvec};
 use tailwater_proto::{Key, KeyRange, Lsn};
 use tailwater_wal::sync::atomic::{AtomicU64, Ordering};
-use tailwater_wal::sync::{RwLock, RwLockWriteGuard};
+use tailwater_wal::sync::{RwLock, RwLockWriteGuard, brief};
 
 use super::live::Live;
 
@@ -198,7 +198,7 @@ impl MemTable {
 
     /// Opens the table for writes at `lsn`.
     pub(super) fn write(&self, lsn: Lsn) -> RwLockWriteGuard<'_, Rows> {
-        let rows = self.rows.write();
+        let rows = brief::write(&self.rows);
         self.last.store(lsn.0, Ordering::Release);
         rows
     }
@@ -208,7 +208,7 @@ impl MemTable {
         if self.first > lsn {
             return None;
         }
-        let rows = self.rows.read();
+        let rows = brief::read(&self.rows);
         // Keys that ascend are looked for past the end.
         let (last, _) = rows.map.last_key_value()?;
         if key > last {
@@ -219,17 +219,17 @@ impl MemTable {
 
     /// Whether `key` was written after `lsn`.
     pub(super) fn key_changed_after(&self, key: &Key, lsn: Lsn) -> bool {
-        self.rows.read().key_changed_after(key, lsn)
+        brief::read(&self.rows).key_changed_after(key, lsn)
     }
 
     /// Whether any key of a range was written after `lsn`.
     pub(super) fn range_changed_after(&self, range: &KeyRange, lsn: Lsn) -> bool {
-        self.rows.read().changed_after(range, lsn)
+        brief::read(&self.rows).changed_after(range, lsn)
     }
 
     /// Every key and when it was last written, in order.
     pub(super) fn key_lasts(&self) -> Box<[(Key, Lsn)]> {
-        let rows = self.rows.read();
+        let rows = brief::read(&self.rows);
         rows.map
             .iter()
             .map(|(key, versions)| (key.clone(), versions.last()))
@@ -238,7 +238,7 @@ impl MemTable {
 
     /// How many keys have versions here, deleted ones included.
     pub(super) fn keys(&self) -> u64 {
-        self.rows.read().map.len() as u64
+        brief::read(&self.rows).map.len() as u64
     }
 
     /// Calls `visit` with the rows of a range, from its end in reading direction, until it says stop; the
@@ -250,7 +250,7 @@ impl MemTable {
         reverse: bool,
         mut visit: impl FnMut(&Key, &Versions) -> std::ops::ControlFlow<()>,
     ) {
-        let rows = self.rows.read();
+        let rows = brief::read(&self.rows);
         let mut range = rows.map.range::<[u8], _>((bound(lo), bound(hi)));
         while let Some((key, versions)) = if reverse {
             range.next_back()
@@ -316,7 +316,8 @@ mod tests {
         );
         live.advance_tip(Lsn(1));
         live.set_visible(Lsn(1));
-        let held = live.register_visible_with(|| ()).0;
+        let begun = live.register_visible_with(|| ()).0;
+        let held = begun.lsn;
         assert_eq!(held, Lsn(1));
         let mut bytes = 0;
         for lsn in 2..10_000 {
@@ -336,7 +337,7 @@ mod tests {
         assert_eq!(versions.at(held).unwrap().cell, value(1));
         assert!(bytes < 1000, "{bytes}");
 
-        live.release(held);
+        live.release(begun);
         put(
             &mut rows,
             key.clone(),

@@ -14,7 +14,7 @@ use tailwater_wal::sync::{RwLock, too_early};
 use super::base::Base;
 use super::error::{Result, StorageError};
 use super::generation::Root;
-use super::live::Live;
+use super::live::Begun;
 use super::scan::{Scan, is_reverse};
 
 /// All rows as of one LSN. Cloning is cheap; the last clone dropped releases the LSN.
@@ -23,19 +23,20 @@ pub(crate) struct Snapshot(Arc<Reading>);
 
 /// What the clones of a snapshot share.
 pub(super) struct Reading {
-    lsn: Lsn,
+    begun: Begun,
     /// Until it is too old. Held for reading by whoever reads, so that nothing goes while it is read.
     layers: RwLock<Option<Arc<Root>>>,
     /// It does not grow too old.
     is_kept: AtomicBool,
-    live: Arc<Live>,
 }
 
 impl Reading {
     /// Lets go of all it reads, unless it is kept; says whether there was something.
     pub(super) fn let_go(&self) -> bool {
         let early = too_early("let versions go before who reads them is told", || {
-            self.live.release(self.lsn);
+            if let Some(root) = &*self.layers.read() {
+                root.live.release(self.begun);
+            }
         });
         let root = {
             let mut layers = self.layers.write();
@@ -45,8 +46,10 @@ impl Reading {
             layers.take()
         };
         // Versions go only now that nobody reads them any more. Freeing the layers takes as long as they are large.
-        if root.is_some() && early.is_none() {
-            self.live.release(self.lsn);
+        if let Some(root) = &root
+            && early.is_none()
+        {
+            root.live.release(self.begun);
         }
         root.is_some()
     }
@@ -54,21 +57,19 @@ impl Reading {
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        let root = self.layers.write().take();
-        if root.is_some() {
-            self.live.release(self.lsn);
+        if let Some(root) = self.layers.get_mut().take() {
+            root.live.release(self.begun);
         }
     }
 }
 
 impl Snapshot {
-    /// Takes over a registration of `lsn` in `live`.
-    pub(super) fn new(lsn: Lsn, root: Arc<Root>, live: Arc<Live>) -> Self {
+    /// Takes over a reading that has begun in these layers.
+    pub(super) fn new(begun: Begun, root: Arc<Root>) -> Self {
         Self(Arc::new(Reading {
-            lsn,
+            begun,
             layers: RwLock::new(Some(root)),
             is_kept: AtomicBool::new(false),
-            live,
         }))
     }
 
@@ -80,7 +81,7 @@ impl Snapshot {
     /// The LSN it reads at: every commit up to it, none after.
     #[must_use]
     pub(crate) fn lsn(&self) -> Lsn {
-        self.0.lsn
+        self.0.begun.lsn
     }
 
     /// From now on it does not grow too old; says whether it can still be read.
@@ -95,7 +96,7 @@ impl Snapshot {
     pub(super) fn with<T>(&self, read: impl FnOnce(&Root) -> Result<T>) -> Result<T> {
         match &*self.0.layers.read() {
             Some(root) => read(root),
-            None => Err(StorageError::SnapshotTooOld { lsn: self.0.lsn }),
+            None => Err(StorageError::SnapshotTooOld { lsn: self.lsn() }),
         }
     }
 
@@ -109,7 +110,7 @@ impl Snapshot {
     /// # Errors
     /// Damage or I/O in the storage file, `SnapshotTooOld`.
     pub(crate) fn get(&self, id: StorageId, key: &Key) -> Result<Option<Arc<[u8]>>> {
-        let at = self.0.lsn;
+        let at = self.lsn();
         self.with(|root| {
             for generation in root.generations() {
                 if let Some(Some(cell)) = generation.with(id, |table| table.get(key, at)) {
@@ -130,7 +131,7 @@ impl Snapshot {
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Snapshot")
-            .field("lsn", &self.0.lsn)
+            .field("lsn", &self.lsn())
             .finish_non_exhaustive()
     }
 }

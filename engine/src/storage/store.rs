@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use tailwater_proto::{Key, Lsn, StorageId};
 use tailwater_wal::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
-use tailwater_wal::sync::{Mutex, RwLock, too_early};
+use tailwater_wal::sync::{Apart, Mutex, MutexGuard, RwLock, is_weakened, too_early};
 use tailwater_wal::vfs::Vfs;
 
 use super::age::Ages;
 use super::apply::Apply;
+use super::base::Base;
 use super::checkpoint::UnderWay;
 use super::compact::{Compactions, remove_unfinished};
 use super::error::{Result, StorageError};
@@ -95,11 +96,12 @@ pub(crate) struct StoreStats {
 /// All keyed storages of one database.
 pub(crate) struct Store {
     /// The layers as they are now. Before `file`, so that they go first.
-    root: RwLock<Arc<Root>>,
+    root: Apart<RwLock<Arc<Root>>>,
     pub(super) live: Arc<Live>,
     pub(super) ages: Ages,
-    /// Held while a commit is merged, and for the moment of a freeze.
-    pub(super) gate: Mutex<()>,
+    /// Held while a commit is merged, and for the moment in which the layers are replaced: those that it guards are those
+    /// of `root`, kept apart from what readers touch all the time.
+    pub(super) gate: Apart<Mutex<Arc<Root>>>,
     /// The checkpoint or compaction under way: one at a time.
     pub(super) checkpointing: Mutex<UnderWay>,
     /// Storages to be removed, with the commit that dropped them.
@@ -178,12 +180,7 @@ impl Store {
         };
         let applied = base.applied();
         let history = Arc::new(History::new(applied));
-        self.replace_root(|_| Root {
-            active: Arc::new(Generation::new(Arc::clone(&self.gauge))),
-            frozen: Vec::new(),
-            base,
-            history,
-        });
+        self.replace_root(|_| self.drained(base, history));
         self.live.advance_tip(applied);
         self.live.set_visible(applied);
         Ok(true)
@@ -198,17 +195,18 @@ impl Store {
         let base = file.base()?;
         let applied = base.applied();
         let gauge = Arc::new(AtomicIsize::new(0));
-        let root = Root {
+        let root = Arc::new(Root {
             active: Arc::new(Generation::new(Arc::clone(&gauge))),
             frozen: Vec::new(),
             base: Arc::new(base),
             history: Arc::new(History::new(applied)),
-        };
-        Ok(Self {
-            root: RwLock::new(Arc::new(root)),
             live: Arc::new(Live::new(applied)),
+        });
+        Ok(Self {
+            live: Arc::clone(&root.live),
+            root: Apart(RwLock::new(Arc::clone(&root))),
+            gate: Apart(Mutex::new(root)),
             ages: Ages::default(),
-            gate: Mutex::default(),
             checkpointing: Mutex::default(),
             dropped: Mutex::default(),
             gauge,
@@ -314,11 +312,10 @@ impl Store {
     /// # Panics
     /// If `lsn` is not after the last one applied.
     pub(crate) fn begin_apply(&self, lsn: Lsn) -> Apply<'_> {
-        let gate = self.gate.lock();
+        let gate = self.lock_gate();
         let tip = self.live.tip();
         assert!(lsn > tip, "commit {lsn} applied after {tip}");
-        let active = Arc::clone(&self.root.read().active);
-        Apply::new(lsn, active, &self.live, gate)
+        Apply::new(lsn, &self.live, gate)
     }
 
     /// Commits up to `lsn` may be shown: [`Store::snapshot_visible`] reads there, versions only older
@@ -333,8 +330,8 @@ impl Store {
     pub(crate) fn snapshot_visible(&self) -> Snapshot {
         let early = too_early("take the layers before registering", || self.root());
         let now = || early.unwrap_or_else(|| self.root());
-        let (lsn, root) = self.live.register_visible_with(now);
-        Snapshot::new(lsn, root, Arc::clone(&self.live))
+        let (begun, root) = self.live.register_visible_with(now);
+        Snapshot::new(begun, root)
     }
 
     /// The log has commit `lsn`, which has been applied: transactions that also write may begin with it.
@@ -346,15 +343,15 @@ impl Store {
     /// commits just now.
     #[must_use]
     pub(crate) fn snapshot_logged(&self) -> Snapshot {
-        let (lsn, root) = self.live.register_logged_with(|| self.root());
-        Snapshot::new(lsn, root, Arc::clone(&self.live))
+        let (begun, root) = self.live.register_logged_with(|| self.root());
+        Snapshot::new(begun, root)
     }
 
     /// The state at the last commit applied: for who holds the sequencer.
     #[must_use]
     pub(crate) fn snapshot_tip(&self) -> Snapshot {
-        let (lsn, root) = self.live.register_tip_with(|| self.root());
-        Snapshot::new(lsn, root, Arc::clone(&self.live))
+        let (begun, root) = self.live.register_tip_with(|| self.root());
+        Snapshot::new(begun, root)
     }
 
     /// The state at `lsn`: from the visible LSN to the last applied, or where another snapshot still reads.
@@ -363,11 +360,11 @@ impl Store {
     /// `SnapshotReleased` if it is older than that, `SnapshotAhead` if it is not applied yet.
     #[cfg(test)]
     pub(crate) fn snapshot(&self, lsn: Lsn) -> Result<Snapshot> {
-        let root = self.live.register_with(lsn, || {
+        let (begun, root) = self.live.register_with(lsn, || {
             let root = self.root();
             (root.base.applied(), root)
         })?;
-        Ok(Snapshot::new(lsn, root, Arc::clone(&self.live)))
+        Ok(Snapshot::new(begun, root))
     }
 
     /// Commit `lsn` dropped a storage: the first checkpoint that covers it frees the space. Snapshots before
@@ -494,19 +491,49 @@ impl Store {
         Arc::clone(&self.root.read())
     }
 
-    /// Looks at the layers as they are now: for a moment, for nobody can replace them meanwhile.
-    pub(super) fn with_root<T>(&self, look: impl FnOnce(&Root) -> T) -> T {
-        look(&self.root.read())
+    /// Layers with everything in the file and nothing in memory.
+    pub(super) fn drained(&self, base: Arc<Base>, history: Arc<History>) -> Root {
+        Root {
+            active: Arc::new(Generation::new(Arc::clone(&self.gauge))),
+            frozen: Vec::new(),
+            base,
+            history,
+            live: Arc::clone(&self.live),
+        }
     }
 
-    /// Replaces the layers by what `next` makes of them.
+    /// The layers, which nobody replaces meanwhile.
+    pub(super) fn lock_gate(&self) -> MutexGuard<'_, Arc<Root>> {
+        let mut gate = self.gate.lock();
+        if is_weakened("freeze amid a commit") {
+            *gate = self.root();
+        }
+        gate
+    }
+
+    /// Replaces the layers by what `next` makes of them, when no commit is being merged.
     pub(super) fn replace_root(&self, next: impl FnOnce(&Root) -> Root) {
-        let mut root = self.root.write();
-        let next = Arc::new(next(&root));
-        let before = std::mem::replace(&mut *root, next);
-        drop(root);
-        // Outside the lock: freeing a generation takes as long as it is large.
+        let mut gate = self.lock_gate();
+        let before = self.replace_root_at(&mut gate, next);
+        drop(gate);
+        // Outside the locks: freeing a generation takes as long as it is large.
         drop(before);
+    }
+
+    /// From now on it is what readers find.
+    pub(super) fn show_root(&self, root: &Arc<Root>) {
+        *self.root.write() = Arc::clone(root);
+    }
+
+    /// As [`replace_root`](Self::replace_root), by who holds the gate; returns what was there before.
+    pub(super) fn replace_root_at(
+        &self,
+        gate: &mut Arc<Root>,
+        next: impl FnOnce(&Root) -> Root,
+    ) -> Arc<Root> {
+        let next = Arc::new(next(gate));
+        self.show_root(&next);
+        std::mem::replace(gate, next)
     }
 }
 

@@ -50,7 +50,9 @@ impl ReadSet {
     pub(crate) fn overtaken(&self, store: &Store, lsn: Lsn) -> Option<StorageId> {
         let all = self.0.lock();
         all.0.iter().find_map(|(storage, reads)| {
-            if !store.storage_changed_after(*storage, lsn).conflicts() {
+            // Of much that was read nothing need be looked at if the storage is as it was; a single key is its own answer.
+            let is_much = reads.everything || reads.points.len() + reads.ranges.len() > 1;
+            if is_much && !store.storage_changed_after(*storage, lsn).conflicts() {
                 return None;
             }
             let overtaken = reads.everything

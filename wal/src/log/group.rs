@@ -1,20 +1,29 @@
 //! A group of records that become durable together, and the ticket with which a caller waits for one.
 //!
-//! The first waiter leads: it writes and syncs on its own thread while the next group fills. When it is done
-//! it hands the lead to a waiter of that next group. There is no timer, and a waiter never gives up.
+//! The first waiter leads: it writes and syncs on its own thread while the next group fills. When it is done it asks a
+//! waiter of that next group to lead, who lets those go first that bring more. There is no timer, and a waiter never gives up.
 //! Next door: `writer`, which does the leading.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+#[cfg(not(shuttle))]
+use std::time::{Duration, Instant};
 
 use tailwater_proto::Lsn;
 
 use super::writer::Log;
 use crate::error::{Error, Failure, Result};
-use crate::sync::atomic::{AtomicU8, Ordering};
-use crate::sync::{Condvar, Mutex, is_weakened};
+use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::sync::{Condvar, Mutex, is_weakened, spin_loop};
+
+/// A group that has not grown for so long is taken as it is: others commit in a few microseconds, if they do at all.
+#[cfg(not(shuttle))]
+const PAUSE_MAX: Duration = Duration::from_micros(4);
+/// A group that grows is let grow for so long: a part of what a sync takes.
+#[cfg(not(shuttle))]
+const GROWTH_MAX: Duration = Duration::from_micros(60);
 
 const WAITING: u8 = 0;
 const DURABLE: u8 = 1;
@@ -24,6 +33,8 @@ const FAILED: u8 = 2;
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     outcome: AtomicU8,
+    /// A leader has it: nothing is added any more.
+    is_closed: AtomicBool,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -31,8 +42,8 @@ pub(crate) struct Group {
 #[derive(Debug, Default)]
 struct State {
     failure: Option<Arc<Failure>>,
-    /// One waiter is asked to lead.
-    lead: bool,
+    /// One waiter is asked to lead; of so many.
+    asked_of: Option<usize>,
     wakers: Vec<Waker>,
 }
 
@@ -40,8 +51,8 @@ struct State {
 pub(crate) enum Woken {
     /// The group is settled.
     Settled(Result<()>),
-    /// The waiter leads now.
-    Lead,
+    /// The waiter shall lead, if nobody does; so many waited when it was asked.
+    Asked(usize),
 }
 
 impl Group {
@@ -51,6 +62,38 @@ impl Group {
             WAITING => None,
             DURABLE => Some(Ok(())),
             _ => Some(self.state.lock().failure()),
+        }
+    }
+
+    /// Nothing is added from now on.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    /// Comes back when nothing more is added, for the moment: `size` stays the same. Whoever was acknowledged just now is
+    /// about to add the next record, and one sync for all is sooner done than two.
+    #[cfg(not(shuttle))]
+    pub(crate) fn let_grow(&self, size: impl Fn() -> u64) {
+        let begun = Instant::now();
+        let (mut seen, mut changed) = (size(), begun);
+        // Who yields may be away for long if others have something to compute: so it looks again and again.
+        while !self.is_closed.load(Ordering::Acquire) {
+            spin_loop();
+            let (size, now) = (size(), Instant::now());
+            if size != seen {
+                (seen, changed) = (size, now);
+            }
+            if now - changed >= PAUSE_MAX || now - begun >= GROWTH_MAX {
+                return;
+            }
+        }
+    }
+
+    /// The same where there is no time: it comes back when the schedule likes.
+    #[cfg(shuttle)]
+    pub(crate) fn let_grow(&self, _: impl Fn() -> u64) {
+        if !self.is_closed.load(Ordering::Acquire) {
+            spin_loop();
         }
     }
 
@@ -68,21 +111,21 @@ impl Group {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Asks one waiter to lead; there is at least one.
-    pub(crate) fn hand_lead(&self) {
-        self.state.lock().lead = true;
+    /// Asks one of so many waiters to lead: at least one, unless the group is led already.
+    pub(crate) fn ask_to_lead(&self, waiters: usize) {
+        self.state.lock().asked_of = Some(waiters);
         self.changed.notify_one();
     }
 
-    /// Blocks until the group is settled or the lead is handed over.
+    /// Blocks until the group is settled or this waiter is asked to lead.
     pub(crate) fn block(&self) -> Woken {
         let mut state = self.state.lock();
         loop {
             if self.outcome.load(Ordering::Relaxed) != WAITING {
                 return Woken::Settled(state.failure());
             }
-            if std::mem::take(&mut state.lead) {
-                return Woken::Lead;
+            if let Some(waiters) = state.asked_of.take() {
+                return Woken::Asked(waiters);
             }
             self.changed.wait(&mut state);
         }

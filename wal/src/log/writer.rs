@@ -335,9 +335,19 @@ impl Log {
             queue.waiters += 1;
         }
         drop(queue);
-        match group.block() {
-            Woken::Settled(outcome) => outcome,
-            Woken::Lead => self.lead(self.lock_queue(), Intent::AsSet),
+        loop {
+            match group.block() {
+                Woken::Settled(outcome) => return outcome,
+                Woken::Asked(1) => group.let_grow(|| self.unwritten.load(Ordering::Relaxed)),
+                // Where many threads wait the processors have others to run, and they come in by themselves.
+                Woken::Asked(_) => {}
+            }
+            let mut queue = self.queue.lock();
+            // Whoever came to wait meanwhile may have led it.
+            if Arc::ptr_eq(group, &queue.group) && !queue.leading {
+                queue.leading = true;
+                return self.lead(queue, Intent::AsSet);
+            }
         }
     }
 
@@ -486,11 +496,12 @@ impl Log {
         queue
     }
 
-    /// Takes the group that fills to the disk. The caller has set `leading` or was handed the lead.
+    /// Takes the group that fills to the disk. The caller has set `leading`.
     pub(crate) fn lead(&self, mut queue: MutexGuard<'_, Queue>, intent: Intent) -> Result<()> {
         debug_assert!(queue.leading);
         let leading = Leading { log: self };
         let group = std::mem::take(&mut queue.group);
+        group.close();
         let completes = std::mem::take(&mut queue.completes);
         let unwritten = queue.buffer.len() as u64;
         let empty = std::mem::take(&mut queue.idle_buffer);
@@ -530,7 +541,7 @@ impl Log {
         Ok(())
     }
 
-    /// Gives the lead to a waiter of the next group, or gives it up.
+    /// Gives the lead up, and asks a waiter of the next group, if there is one, to take it.
     fn pass_on(&self, mut buffer: Vec<u8>) {
         let mut queue = self.queue.lock();
         queue.in_flight = None;
@@ -540,12 +551,12 @@ impl Log {
         }
         let watched = queue.watchers > 0;
         let next = Arc::clone(&queue.group);
-        let (has_waiters, has_futures) = (queue.waiters > 0, queue.has_futures);
+        let (waiters, has_futures) = (queue.waiters, queue.has_futures);
         let has_flusher = self.has_flusher(&queue);
-        queue.leading = has_waiters;
+        queue.leading = false;
         drop(queue);
-        if has_waiters && !is_weakened("forget to hand the lead over") {
-            next.hand_lead();
+        if waiters > 0 && !is_weakened("forget to ask for a leader") {
+            next.ask_to_lead(waiters);
         } else if has_futures && has_flusher {
             self.signals.flush();
         } else if has_futures {

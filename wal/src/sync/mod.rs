@@ -4,11 +4,18 @@
 //! these are shuttle's, and `model` runs the very code of the rooms under schedules it chooses. parking_lot's locks do
 //! not poison: whoever needs poisoning keeps it as explicit state. Next door: `log`, which uses them for group commit.
 
+#[cfg(not(shuttle))]
+pub mod brief;
+mod lanes;
 #[cfg(shuttle)]
 pub mod model;
 #[cfg(shuttle)]
 mod modelled;
 pub mod plain;
+
+pub use lanes::{Apart, Lane, Lanes};
+#[cfg(shuttle)]
+pub use modelled::brief;
 
 #[cfg(not(shuttle))]
 pub use std::sync::atomic;

@@ -81,6 +81,11 @@ impl<T> RwLock<T> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The value, which nobody else can see.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until nobody reads or writes.
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
@@ -144,6 +149,26 @@ impl Condvar {
     /// Wakes all who wait.
     pub fn notify_all(&self) {
         self.0.notify_all();
+    }
+}
+
+/// Locks that are looked for before they are waited for: to a schedule that is the same.
+pub mod brief {
+    use super::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+    /// Takes the lock.
+    pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock()
+    }
+
+    /// Takes the lock for reading.
+    pub fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+        lock.read()
+    }
+
+    /// Takes the lock for writing.
+    pub fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+        lock.write()
     }
 }
 

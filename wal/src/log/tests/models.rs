@@ -119,7 +119,7 @@ fn every_waiter_is_told_and_what_it_was_told_is_there() {
 fn group_commit_notices() {
     for weakened in [
         "settle a group without a notice",
-        "forget to hand the lead over",
+        "forget to ask for a leader",
         "acknowledge before the hook",
         "acknowledge before the sync",
     ] {
