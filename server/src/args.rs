@@ -25,6 +25,11 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE")]
     pub(crate) database: Option<PathBuf>,
 
+    /// Instead of a database of one's own: a server, by the address where it listens for gRPC (in the clear). Its access
+    /// token is taken from the environment variable TAILWATER_TOKEN.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) server: Option<String>,
+
     /// Run this SQL or dot command and exit; may be given more than once.
     #[arg(short = 'c', long = "command", value_name = "SQL")]
     pub(crate) commands: Vec<String>,

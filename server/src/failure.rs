@@ -24,6 +24,17 @@ pub(crate) enum Failure {
         /// How to mend it.
         hint: String,
     },
+    /// A server refused something, or is not there any more.
+    Remote {
+        /// PostgreSQL's code.
+        sqlstate: String,
+        /// What went wrong.
+        message: String,
+        /// How to mend it.
+        hint: Option<String>,
+        /// Where in the statement, as a byte offset.
+        position: Option<usize>,
+    },
     /// Ctrl-C.
     Interrupted,
     /// Statements failed and were reported as they did.
@@ -58,7 +69,7 @@ impl Failure {
         match self {
             Self::Interrupted => 130,
             Self::Reported { exit_code } => *exit_code,
-            Self::Database(_) | Self::Io { .. } | Self::Usage { .. } => 1,
+            Self::Database(_) | Self::Io { .. } | Self::Usage { .. } | Self::Remote { .. } => 1,
         }
     }
 }
@@ -85,6 +96,9 @@ impl fmt::Display for Failure {
             Self::Database(error) => error.fmt(f),
             Self::Io { what, source } => write!(f, "{what}: {source}"),
             Self::Usage { message, hint } => write!(f, "{message}; hint: {hint}"),
+            Self::Remote {
+                sqlstate, message, ..
+            } => write!(f, "{message} (SQLSTATE {sqlstate})"),
             Self::Interrupted => f.write_str("interrupted"),
             Self::Reported { .. } => f.write_str("statements failed"),
         }

@@ -38,6 +38,11 @@ pub(crate) fn watch(token: &CancelToken) {
     }
 }
 
+/// Something begins that looks by itself whether Ctrl-C was pressed.
+pub(crate) fn begin() {
+    INTERRUPTED.store(false, Ordering::SeqCst);
+}
+
 /// Whether Ctrl-C was pressed since the statement began.
 pub(crate) fn is_set() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)

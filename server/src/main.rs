@@ -2,7 +2,7 @@
 //!
 //! It opens a database in its own process and talks to it through the embedded API only: what the command can do, a
 //! program can do. It never touches files of a database by itself. `args` says what can be asked for, `shell` runs
-//! statements and scripts, `feed` follows a view, `serve` is the server; `check`, `backup`, `salvage`, `module` are tools.
+//! statements and scripts, `feed` follows a view, `serve` is the server, `remote` its shell; `check`, `backup`, `salvage`, `module` are tools.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "this is the program that prints")]
@@ -25,6 +25,7 @@ mod output;
 mod progress;
 mod proto_files;
 mod quiet;
+mod remote;
 mod report;
 mod salvage;
 mod script;
@@ -41,7 +42,10 @@ use self::args::{Args, Command, ProtoCommand, WalCommand};
 fn main() -> ExitCode {
     let args = Args::parse();
     let ended = match &args.command {
-        None => shell::main(&args),
+        None => match &args.server {
+            Some(server) => remote::main(&args, server),
+            None => shell::main(&args),
+        },
         Some(Command::Feed(feed)) => feed::main(feed),
         Some(Command::Serve(arguments)) => serve::main(arguments),
         Some(Command::Token(command)) => serve::token_command::main(command),

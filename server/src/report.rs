@@ -53,13 +53,17 @@ fn write_failure(
                 error.message(),
                 error.sqlstate()
             )?;
-            if let (Some(position), Some(place)) = (error.position(), place) {
-                write_position(out, place.statement, position)?;
-            }
-            if let Some(hint) = error.hint() {
-                writeln!(out, "HINT:  {hint}")?;
-            }
-            Ok(())
+            write_details(out, place, error.position(), error.hint())
+        }
+        Failure::Remote {
+            sqlstate,
+            message,
+            hint,
+            position,
+        } => {
+            write_prefix(out, place)?;
+            writeln!(out, "ERROR:  {message} (SQLSTATE {sqlstate})")?;
+            write_details(out, place, *position, hint.as_deref())
         }
         Failure::Io { what, source } => {
             write_prefix(out, place)?;
@@ -72,6 +76,21 @@ fn write_failure(
         Failure::Interrupted => writeln!(out, "interrupted"),
         Failure::Reported { .. } => Ok(()),
     }
+}
+
+fn write_details(
+    out: &mut String,
+    place: Option<Place<'_>>,
+    position: Option<usize>,
+    hint: Option<&str>,
+) -> std::fmt::Result {
+    if let (Some(position), Some(place)) = (position, place) {
+        write_position(out, place.statement, position)?;
+    }
+    if let Some(hint) = hint {
+        writeln!(out, "HINT:  {hint}")?;
+    }
+    Ok(())
 }
 
 fn write_prefix(out: &mut String, place: Option<Place<'_>>) -> std::fmt::Result {

@@ -390,6 +390,109 @@ fn with_encryption_and_tokens_other_machines_are_listened_to() {
     });
 }
 
+/// Runs the shell on a server.
+fn remote(server: &Served, token: &str, args: &[&str], input: &str) -> common::Ran {
+    let mut child = Command::new(TAILWATER)
+        .args(["--server", &server.grpc])
+        .args(args)
+        .env("TAILWATER_TOKEN", token)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
+    common::ran(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn the_shell_is_the_same_over_the_network() {
+    let (_dir, db) = database();
+    let local = "CREATE TABLE t (id INT PRIMARY KEY, name TEXT, x DOUBLE PRECISION);
+        INSERT INTO t VALUES (1, 'a', 1.5), (2, NULL, -2), (3, 'it''s, \"so\"', NULL);";
+    common::run_with(&[&db], local).ok();
+    let queries = [
+        "SELECT * FROM t ORDER BY id",
+        "SELECT count(*), sum(x) FROM t",
+        "SELECT i FROM generate_series(1, 5000) AS s (i)",
+        "SELECT * FROM t WHERE false",
+        "SHOW TABLES",
+    ];
+    let modes = ["table", "csv", "json", "list", "line"];
+    let shown = |run: &dyn Fn(&[&str]) -> String| {
+        let both = queries
+            .iter()
+            .flat_map(|query| modes.map(|mode| (query, mode)));
+        both.map(|(query, mode)| run(&["--mode", mode, "-c", query]))
+            .collect::<Vec<_>>()
+    };
+    let all = token(&db, "ada", "read,write,subscribe");
+    let reader = token(&db, "bob", "read");
+    let here = shown(&|args| run(&[&[db.as_str()], args].concat()).ok());
+    let wrong = run(&[&db, "-c", "SELECT nope FROM t"]);
+    let server = Served::start(&db, &[]);
+    let there = shown(&|args| remote(&server, &all, args, "").ok());
+    for (here, there) in here.iter().zip(&there) {
+        assert_eq!(here, there);
+    }
+    // One session: a transaction goes over several statements.
+    let script = "BEGIN;\nINSERT INTO t VALUES (4, 'd', 4);\nROLLBACK;\nSELECT count(*) FROM t;\n";
+    assert_eq!(
+        remote(&server, &all, &["--mode", "list"], script).ok(),
+        "3\n"
+    );
+    let there = remote(&server, &all, &["-c", "SELECT nope FROM t"], "");
+    assert_eq!((there.code, &there.err), (wrong.code, &wrong.err));
+    let ran = remote(
+        &server,
+        &all,
+        &["-k", "--mode", "list"],
+        "SELEKT;\nSELECT 7;\n",
+    );
+    assert_eq!((ran.code, &*ran.out), (3, "7\n"));
+    assert!(
+        ran.err.contains("stdin:1: ERROR:") && ran.err.contains('^'),
+        "{}",
+        ran.err
+    );
+    let ran = remote(&server, &reader, &["-c", "DELETE FROM t"], "");
+    assert!(ran.code == 1 && ran.err.contains("42501"), "{}", ran.err);
+    assert!(
+        remote(&server, "twt_0", &["-c", "SELECT 1"], "")
+            .err
+            .contains("28000")
+    );
+    assert_eq!(run(&["--server", "127.0.0.1:1", "-c", "SELECT 1"]).code, 1);
+    assert_eq!(run(&["--server", "127.0.0.1:1", &db]).code, 1);
+
+    // A feed, until the server goes away.
+    let mut child = Command::new(TAILWATER)
+        .args([
+            "--server",
+            &server.grpc,
+            "--mode",
+            "list",
+            "-c",
+            "TAIL t WHERE id > 2",
+        ])
+        .env("TAILWATER_TOKEN", &all)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    assert!(lines.next().unwrap().unwrap().contains("|snapshot|3|"));
+    assert_eq!(
+        exec(&server, &all, "INSERT INTO t VALUES (5, 'e', 5)").0,
+        200
+    );
+    assert!(lines.next().unwrap().unwrap().contains("|insert|5|e|5"));
+    server.terminate();
+    assert!(lines.next().is_none());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(server.wait(), 0);
+}
+
 #[test]
 fn a_configuration_file_says_the_same_as_options() {
     let (dir, db) = database();

@@ -1,6 +1,6 @@
 //! The server as browsers and `curl` meet it: JSON, server-sent events, WebSockets, gRPC-Web, CORS.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
 mod served;
@@ -553,6 +553,67 @@ fn pages_of_strangers_are_refused() {
         own.headers_mut().insert("origin", origin.parse().unwrap());
         assert!(tokio_tungstenite::connect_async(own).await.is_ok());
     });
+}
+
+/// Requests that do not come, and bytes that are no protocol, cost their connection and nothing else.
+#[test]
+fn who_sends_nothing_or_nonsense_is_let_go_of() {
+    use std::io::Write;
+    let (_dir, db) = database();
+    let server = Served::start(&db, &["--slow-client", "300ms", "--calls-max", "1"]);
+    let head = format!(
+        "POST {QUERY} HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{{"
+    );
+    let mut socket = std::net::TcpStream::connect(&server.http).unwrap();
+    socket.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.0 408") && answer.contains("57P05"),
+        "{answer}"
+    );
+    block_on(async {
+        // It opens the only call there may be, and sends no request.
+        let mut client = Client::of(&server.grpc).await;
+        let (requests, receiver) = tokio::sync::mpsc::unbounded_channel();
+        let opened = client.converse(QUERY, receiver).await;
+        let status = match opened {
+            Ok(mut stream) => next::<v1::QueryResponse>(&mut stream).await.unwrap_err(),
+            Err(status) => status,
+        };
+        assert_eq!(told(&status, "tailwater-sqlstate"), "57P05");
+        drop(requests);
+        let mut socket = websocket(&server, QUERY).await;
+        say(&mut socket, "SELECT 1").await;
+        assert_eq!(hear(&mut socket).await["rows"][0]["values"][0]["int"], "1");
+    });
+    // The seed is the whole run.
+    let mut seed: u64 = 20_261_130;
+    println!("seed {seed}");
+    for round in 0..200_u32 {
+        let address = if round % 2 == 0 {
+            &server.grpc
+        } else {
+            &server.http
+        };
+        let mut socket = std::net::TcpStream::connect(address).unwrap();
+        let mut bytes = match round % 4 {
+            0 | 1 => b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+            2 => Vec::new(),
+            _ => b"GET /tailwater.v1.SubscribeService/Subscribe?".to_vec(),
+        };
+        for _ in 0..300 {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            bytes.push(seed.to_le_bytes()[0]);
+        }
+        let _ = socket.write_all(&bytes);
+        let _ = socket.shutdown(std::net::Shutdown::Write);
+        let _ = socket.read_to_end(&mut Vec::new());
+    }
+    assert_eq!(get(&server.http, "/healthz", &[]).body, "ok\n");
+    server.wait_for_metric("tailwater_connections", |open| open == 1.0);
 }
 
 #[test]

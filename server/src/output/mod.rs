@@ -128,7 +128,43 @@ impl Printer {
                 }
             }
         }
-        let grid = Grid::collect(rows)?;
+        self.grid(&Grid::collect(rows)?)
+    }
+
+    /// Prints rows that are there already.
+    ///
+    /// # Errors
+    /// When nobody reads it.
+    pub(crate) fn collected(
+        &mut self,
+        columns: Vec<Column>,
+        rows: Vec<Vec<Value>>,
+    ) -> Result<(), Failure> {
+        let grid = Grid { columns, rows };
+        match self.mode {
+            Mode::Json => {
+                let mut text = String::from("[");
+                for (place, row) in grid.rows.iter().enumerate() {
+                    text.push_str(if place > 0 { ",\n " } else { "" });
+                    push_object(&mut text, grid.columns.iter().map(|c| c.name.as_str()), row);
+                }
+                text.push_str("]\n");
+                self.raw(&text)
+            }
+            Mode::Line => {
+                for (place, row) in grid.rows.iter().enumerate() {
+                    if place > 0 {
+                        self.line("")?;
+                    }
+                    self.line_of_each(&grid.columns, row)?;
+                }
+                Ok(())
+            }
+            Mode::Table | Mode::Csv | Mode::List => self.grid(&grid),
+        }
+    }
+
+    fn grid(&mut self, grid: &Grid) -> Result<(), Failure> {
         if self.mode == Mode::Table {
             let null = self.null().to_owned();
             let headers = self.has_headers();
@@ -192,23 +228,25 @@ impl Printer {
     }
 
     fn lines(&mut self, mut rows: Rows) -> Result<(), Failure> {
-        let null = self.null().to_owned();
         let mut first = true;
         while let Some(row) = next(&mut rows)? {
             if !first {
                 self.line("")?;
             }
             first = false;
-            let width = row
-                .columns()
-                .iter()
-                .map(|c| c.name.chars().count())
-                .max()
-                .unwrap_or(0);
-            for (column, value) in row.columns().iter().zip(row.values()) {
-                let text = to_text(value, &column.ty).unwrap_or_else(|| null.clone());
-                writeln!(self.out, "{:>width$} = {text}", column.name)?;
-            }
+            self.line_of_each(row.columns(), row.values())?;
+        }
+        Ok(())
+    }
+
+    /// A row, a line for each value.
+    fn line_of_each(&mut self, columns: &[Column], values: &[Value]) -> Result<(), Failure> {
+        let null = self.null().to_owned();
+        let widths = columns.iter().map(|c| c.name.chars().count());
+        let width = widths.max().unwrap_or(0);
+        for (column, value) in columns.iter().zip(values) {
+            let text = to_text(value, &column.ty).unwrap_or_else(|| null.clone());
+            writeln!(self.out, "{:>width$} = {text}", column.name)?;
         }
         Ok(())
     }

@@ -171,7 +171,7 @@ impl Run {
     async fn single(self, observed: Observed, requests: Requests) -> Result<Answers, Fault> {
         let deadline = self.context.deadline;
         let answering = async {
-            let request = only(requests).await?;
+            let request = only(requests, self.calls.patience.slow_client).await?;
             let _stop = self.context.cancel.on_drop();
             let (method, context) = (Arc::clone(&self.method), self.context.clone());
             let work = move || unary(&method)?(&context, &request);
@@ -215,7 +215,7 @@ impl Run {
     /// One request, many answers.
     async fn spread(self, observed: Observed, requests: Requests) -> Result<Answers, Fault> {
         let opening = async {
-            let request = only(requests).await?;
+            let request = only(requests, self.calls.patience.slow_client).await?;
             let (method, context) = (Arc::clone(&self.method), self.context.clone());
             let stop = self.context.cancel.on_drop();
             let work = move || match &method.handler {
@@ -291,19 +291,19 @@ fn mistaken(method: &Method) -> Fault {
     Fault::wrong_kind(format!("{} is another kind of call", method.path))
 }
 
-/// The one request of a call that takes one.
-async fn only(mut requests: Requests) -> Result<Bytes, Fault> {
+/// The one request of a call that takes one. Who begins a call and sends nothing does not keep its place.
+async fn only(mut requests: Requests, patience: Duration) -> Result<Bytes, Fault> {
     let wrong = |message: &str| Fault::malformed(&message);
-    match requests.next().await {
-        Some(request) => {
-            let request = request?;
-            match requests.next().await {
-                None => Ok(request),
-                Some(_) => Err(wrong("there is more than one request")),
-            }
+    let reading = async {
+        let request = requests.next().await;
+        let request = request.ok_or_else(|| wrong("there is no request"))??;
+        match requests.next().await {
+            None => Ok(request),
+            Some(_) => Err(wrong("there is more than one request")),
         }
-        None => Err(wrong("there is no request")),
-    }
+    };
+    let read = tokio::time::timeout(patience, reading).await;
+    read.unwrap_or_else(|_| Err(Fault::late_request()))
 }
 
 /// Work that is given up at a deadline.

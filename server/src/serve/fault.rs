@@ -106,6 +106,12 @@ impl Fault {
             .with_hint("try again elsewhere, or later; a stream goes on after its token")
     }
 
+    /// A call was begun, and its request did not come.
+    pub(crate) fn late_request() -> Self {
+        Self::new(TOO_SLOW, "the request did not come for too long")
+            .with_hint("--slow-client is the bound")
+    }
+
     /// A message that does not decode.
     pub(crate) fn malformed(error: &dyn fmt::Display) -> Self {
         Self::new(MALFORMED, format!("the message cannot be decoded: {error}"))

@@ -237,17 +237,19 @@ impl Listener {
         }
     }
 
-    /// Tells everybody how far the feed is, if it has nothing else to tell; this stream's part of it.
+    /// What is to be heard just now, or else how far the feed is, which everybody is told then.
     pub(crate) fn progress(&mut self) -> Option<Message> {
         let mut source = lock(&self.feed.source);
         let mut sent = lock(&self.feed.sent);
-        if sent.next() != self.next || sent.is_amid || sent.has_ended {
-            return None;
+        if sent.next() == self.next && !sent.is_amid && !sent.has_ended {
+            let progress = source.progress()?;
+            sent.send(Ok(progress));
         }
-        let progress = source.progress()?;
-        self.next += 1;
-        sent.send(Ok(progress.clone()));
-        (!has(self.at, &Ok(progress.clone()))).then_some(progress)
+        drop((source, sent));
+        match self.poll_next(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Sound::Heard(Ok(message))) => Some(message),
+            _ => None,
+        }
     }
 }
 

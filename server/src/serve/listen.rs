@@ -58,7 +58,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes that wait in a connection or stream for the socket to take them.
-const SEND_BYTES_MAX: usize = 64 << 10;
+const SEND_BYTES_MAX: usize = 32 << 10;
 
 /// Everything behind the sockets.
 #[derive(Clone)]

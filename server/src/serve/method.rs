@@ -118,7 +118,8 @@ pub(crate) enum Source {
 pub(crate) trait Polled: Send {
     /// The next message, or `Pending` until the waker is called.
     fn poll_next(&mut self, context: &mut TaskContext<'_>) -> Poll<Option<Result<Message, Fault>>>;
-    /// A message that says how far the stream has come while there was nothing to say.
+    /// A message that says how far the stream has come while there was nothing to say, or one that came just now. Whoever
+    /// calls it polls again afterwards, or never.
     fn progress(&mut self) -> Option<Message>;
 }
 

@@ -8,7 +8,7 @@ mod builtin;
 mod call;
 mod context;
 mod fault;
-mod grpc;
+pub(crate) mod grpc;
 mod http;
 mod hub;
 mod listen;
@@ -33,7 +33,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tailwater::{Database, FeedSettings};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use self::admission::{Admission, Bounds};
@@ -150,6 +150,8 @@ fn serve(
         checks_host,
     );
     runtime.block_on(async {
+        // Before anybody is told that it listens: who knows it may stop it.
+        let mut signals = Signals::catch().map_err(Failure::io("listening to signals"))?;
         let connections = Arc::new(GracefulShutdown::new());
         let mut doors = Vec::new();
         for (door, name, addresses) in [
@@ -167,9 +169,7 @@ fn serve(
                 )));
             }
         }
-        signalled()
-            .await
-            .map_err(Failure::io("listening to signals"))?;
+        signals.wait().await;
         tracing::info!("going down");
         stop.send_replace(true);
         for door in doors {
@@ -231,15 +231,27 @@ async fn listen(name: &str, address: SocketAddr) -> Result<TcpListener, Failure>
     Ok(listener)
 }
 
-/// Waits for SIGTERM or SIGINT.
-async fn signalled() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What tells the server to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    /// Waits for SIGTERM or SIGINT.
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Waits until every call has ended and every connection is closed, but not for ever.

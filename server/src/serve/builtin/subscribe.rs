@@ -55,7 +55,7 @@ struct Following {
 /// Where the messages come from.
 enum Line {
     /// From a feed of its own.
-    Own(Own),
+    Own(Box<Own>),
     /// From the one that all of this shape share.
     Shared(Listener),
     /// From nowhere just now: after a `Reset` or behind the others.
@@ -91,7 +91,7 @@ impl Following {
             place: hubs.place(shape.words(&context.caller.name)),
             hubs: Arc::clone(hubs),
             shape,
-            line: Line::Own(own),
+            line: Line::Own(Box::new(own)),
             at: None,
         })
     }
@@ -121,7 +121,7 @@ impl Following {
             self.shape.columns.clone_from(&own.columns);
             self.place = self.hubs.place(format!("alone {:p}", self));
         }
-        self.line = Line::Own(own);
+        self.line = Line::Own(Box::new(own));
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use tailwater_proto::sqlstate;
+use tokio::time::timeout;
 
 use super::{Asked, demand_caller, demand_json, refuse, transcode};
 use crate::serve::fault::Fault;
@@ -52,7 +53,12 @@ pub(super) async fn read(asked: &Asked, body: Body) -> Result<Vec<u8>, Fault> {
     let bytes_max = asked.web.message_bytes_max;
     let mut bytes = Vec::new();
     let mut parts = body.into_data_stream();
-    while let Some(part) = parts.next().await {
+    let patience = asked.web.calls.patience.slow_client;
+    loop {
+        let part = timeout(patience, parts.next()).await;
+        let Some(part) = part.map_err(|_| Fault::late_request())? else {
+            break;
+        };
         let part = part.map_err(|error| Fault::malformed(&error))?;
         if bytes.len().saturating_add(part.len()) > bytes_max {
             return Err(Fault::new(

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::extract::ws::{CloseFrame, Message as Frame, WebSocket, WebSocketUpgrade};
@@ -15,7 +16,7 @@ use futures_util::{SinkExt, StreamExt, stream};
 use prost::bytes::Bytes;
 use tailwater_proto::sqlstate;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{Asked, demand_caller, refuse, transcode};
 use crate::serve::fault::{Fault, TOO_SLOW};
@@ -26,6 +27,10 @@ use crate::serve::metrics::Front;
 const CLOSE_BASE: u16 = 4_000;
 /// Bytes the protocol leaves for a reason.
 const REASON_BYTES_MAX: usize = 123;
+/// How often an idle conversation shows that it is alive.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// How long the answer to a close is waited for.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Requests that wait for the engine.
 const REQUESTS_MAX: usize = 16;
 
@@ -87,6 +92,11 @@ async fn converse(asked: Asked, socket: WebSocket) {
             let answer = tokio::select! {
                 answer = answers.next() => answer,
                 _ = &mut has_left => break None,
+                // Who does not take it is gone: the connection notices.
+                () = sleep(PING_EVERY) => {
+                    let _ = timeout(PING_EVERY, sending.send(Frame::Ping(Bytes::new()))).await;
+                    continue;
+                }
             };
             let message = match answer {
                 None => break Some(Ok(())),
@@ -100,8 +110,11 @@ async fn converse(asked: Asked, socket: WebSocket) {
     };
     if let Some(ended) = ended {
         let closing = sending.send(Frame::Close(Some(closing(ended.as_ref()))));
-        // A client that does not take the close does without it.
-        let _ = timeout(asked.web.calls.patience.slow_client, closing).await;
+        // A client that does not take the close does without it; one that does answers it, and only then the connection goes:
+        // else what is still on the way would be lost with it.
+        if let Ok(Ok(())) = timeout(asked.web.calls.patience.slow_client, closing).await {
+            let _ = timeout(CLOSE_TIMEOUT, has_left).await;
+        }
     }
     reading.abort();
 }
