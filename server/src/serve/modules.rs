@@ -144,8 +144,8 @@ struct Messages(MessageStream);
 /// A message, if the item has one.
 fn message(item: StreamItem) -> Option<Message> {
     Some(Message {
-        bytes: item.message?.into(),
         token: item.token,
+        ..Message::from(item.message?)
     })
 }
 
