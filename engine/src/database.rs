@@ -141,6 +141,7 @@ impl Database {
         &self.handle.engine
     }
 
+    #[cfg(feature = "modules")]
     pub(crate) fn principal(&self) -> &Arc<str> {
         &self.handle.principal
     }

@@ -43,7 +43,14 @@ impl Prepared {
         }
     }
 
+    /// Whether it only reads.
+    #[cfg(feature = "modules")]
+    pub(crate) const fn is_query(&self) -> bool {
+        matches!(self.bound, BoundStatement::Query(_))
+    }
+
     /// The names of the columns that it answers with; `None` if it answers with none.
+    #[cfg(feature = "modules")]
     pub(crate) fn columns(&self) -> Option<Vec<String>> {
         let fields = match &self.bound {
             BoundStatement::Query(query) => &query.fields,

@@ -391,6 +391,81 @@ fn views_that_read_a_table_follow_its_changes() {
 }
 
 #[test]
+fn indexes_and_checks_follow_their_fields() {
+    let unique = "option (tailwater.v1.table) = { index: { name: \"only\" columns: [\"code\"] unique: true } };";
+    let twice = |db: &Database, column: &str| -> String {
+        let insert = |id: &str| {
+            db.exec(
+                &format!("INSERT INTO item (id, {column}) VALUES ('{id}', 7)"),
+                (),
+            )
+        };
+        insert("x").unwrap();
+        insert("y").unwrap_err().sqlstate().to_owned()
+    };
+    // The column is another one, of the same name.
+    let db = Database::memory().unwrap();
+    db.install_module(&item(&format!("{unique} string code = 2;")))
+        .unwrap();
+    db.install_module(&item(&format!("{unique} int64 code = 3;")).dropping("item.code"))
+        .unwrap();
+    assert_eq!(twice(&db, "code"), "23505");
+    // The name went to another column.
+    let db = Database::memory().unwrap();
+    db.install_module(&item(&format!("{unique} int32 code = 2;")))
+        .unwrap();
+    db.install_module(&item(&format!(
+        "{unique} int32 old_code = 2; int32 code = 3;"
+    )))
+    .unwrap();
+    assert_eq!(twice(&db, "code"), "23505");
+    // Names exchanged: the condition is about the names.
+    let db = Database::memory().unwrap();
+    let checked = "option (tailwater.v1.table) = { check: \"n >= k\" };";
+    db.install_module(&item(&format!("{checked} int32 n = 2; int32 k = 3;")))
+        .unwrap();
+    db.install_module(&item(&format!("{checked} int32 k = 2; int32 n = 3;")))
+        .unwrap();
+    db.exec("INSERT INTO item (id, n, k) VALUES ('a', 2, 1)", ())
+        .unwrap();
+    assert_eq!(
+        db.exec("INSERT INTO item (id, n, k) VALUES ('b', 1, 2)", ())
+            .unwrap_err()
+            .sqlstate(),
+        "23514"
+    );
+}
+
+#[test]
+fn views_with_quoted_names_and_views_in_any_order_come_back() {
+    let version = |field: &str, counted: &str| {
+        module(&format!(
+            "message Item {{ string id = 1; int32 {field} = 2; }}
+             message Big {{ option (tailwater.v1.table) = {{ name: \"Big Ones\" view: \"SELECT n FROM base\" }}; int32 n = 1; }}
+             message Base {{ option (tailwater.v1.table) = {{ view: \"SELECT {counted} AS n FROM item\" }}; int32 n = 1; }}"
+        ))
+    };
+    let db = Database::memory().unwrap();
+    // Made in the order that works, then told in the other.
+    db.exec("CREATE TABLE item (id TEXT PRIMARY KEY, k INT); CREATE MATERIALIZED VIEW base AS SELECT k AS n FROM item; CREATE MATERIALIZED VIEW \"Big Ones\" AS SELECT n FROM base; CREATE VIEW \"Ids\" AS SELECT id FROM item", ())
+        .unwrap();
+    db.install_module(&version("k", "k")).unwrap();
+    db.install_module(&version("k", "k + 1")).unwrap();
+    db.install_module(&version("renamed", "renamed + 1"))
+        .unwrap();
+    db.exec("INSERT INTO item VALUES ('a', 4)", ()).unwrap();
+    let n: i64 = db
+        .query(
+            "SELECT n FROM \"Big Ones\" WHERE EXISTS (SELECT 1 FROM \"Ids\")",
+            (),
+        )
+        .unwrap()
+        .scalar()
+        .unwrap();
+    assert_eq!(n, 5);
+}
+
+#[test]
 fn up_down_and_up_again_is_the_same() {
     let db = Database::memory().unwrap();
     let (one, two) = (

@@ -241,6 +241,80 @@ fn options_hold_for_tables_that_were_there() {
 }
 
 #[test]
+fn other_objects_of_the_same_names_are_not_believed() {
+    let indexed = "import \"tailwater/v1/options.proto\"; message Item { option (tailwater.v1.table) = { index: { name: \"by_code\" columns: [\"code\"] unique: true } };
+        string id = 1; string code = 2; }";
+    let viewed = "import \"tailwater/v1/options.proto\"; message Item { string id = 1; string code = 2; }
+        message Codes { option (tailwater.v1.table) = { view: \"SELECT code FROM item\" }; string code = 1; }";
+    for (module, before, expected) in [
+        (
+            indexed,
+            "CREATE INDEX by_code ON item (code)",
+            "42P07 \"by_code\" is there already, and is another index",
+        ),
+        (
+            indexed,
+            "CREATE TABLE by_code (id INT)",
+            "42P07 \"by_code\" is there already, and is another index",
+        ),
+        (
+            viewed,
+            "CREATE MATERIALIZED VIEW codes AS SELECT id AS code FROM item",
+            "42P07 \"codes\" is there already, and has another query",
+        ),
+        (indexed, "CREATE UNIQUE INDEX by_code ON item (code)", ""),
+        (
+            viewed,
+            "CREATE MATERIALIZED VIEW codes AS SELECT code FROM item",
+            "",
+        ),
+    ] {
+        let db = Database::memory().unwrap();
+        db.exec("CREATE TABLE item (id TEXT PRIMARY KEY, code TEXT)", ())
+            .unwrap();
+        db.exec(before, ()).unwrap();
+        match expected {
+            "" => _ = db.install_module(&proto(module)).unwrap(),
+            _ => assert_eq!(refused(&db, &proto(module)), expected),
+        }
+    }
+}
+
+#[test]
+fn two_files_of_one_package_are_two_modules() {
+    let db = Database::memory().unwrap();
+    db.install_module(&ModuleSource::new(
+        "users.proto",
+        "syntax = \"proto3\"; package acme; message User { string id = 1; }",
+    ))
+    .unwrap();
+    let orders = ModuleSource::new(
+        "orders.proto",
+        "syntax = \"proto3\"; package acme; message Order { string id = 1; }",
+    );
+    assert_eq!(
+        refused(&db, &orders),
+        "42710 module \"acme\" was installed from users.proto, and orders.proto has none of its messages and services"
+    );
+    db.exec(&orders.sql("acme_orders"), ()).unwrap();
+    // Both stand on one table: what either needs stays.
+    let more = ModuleSource::new("more.proto", "syntax = \"proto3\"; package more; import \"tailwater/v1/options.proto\";
+        message U { option (tailwater.v1.table) = { name: \"user\" }; string id = 1; string mail = 2; }");
+    db.exec(
+        "ALTER TABLE user ADD COLUMN mail TEXT NOT NULL DEFAULT ''",
+        (),
+    )
+    .unwrap();
+    db.install_module(&more).unwrap();
+    assert_eq!(
+        db.exec("ALTER TABLE user DROP COLUMN mail", ())
+            .unwrap_err()
+            .sqlstate(),
+        "2BP01"
+    );
+}
+
+#[test]
 fn a_method_is_one_modules() {
     let db = Database::memory().unwrap();
     let service = "service S { rpc Send(stream Item) returns (Done); } message Item { string id = 1; } message Done {}";

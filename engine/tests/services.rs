@@ -539,16 +539,128 @@ fn what_cannot_be_followed_says_what_to_do() {
              service S {{ rpc Follow(Of) returns (stream Item) {{ option (tailwater.v1.bind) = {{ subscribe: \"{sql}\" }}; }} }}
              message Of {{}} message Item {{ string id = 1; string shelf = 2; int64 cents = 3; string made = 4; }}"
         );
-        let house = House::new(&source);
-        let error = house
-            .method("Follow")
-            .open_stream(&house.db, b"", &options())
+        let db = Database::memory().unwrap();
+        let error = db
+            .install_module(&ModuleSource::new("m.proto", source))
             .unwrap_err();
         assert_eq!(
             error.message(),
-            format!("/m.S/Follow is not bound: the query cannot be followed: {why}")
+            format!("/m.S/Follow: the query cannot be followed: {why}")
         );
     }
+}
+
+/// A service with one method over items, bound by an option.
+fn bound(method: &str, option: &str) -> String {
+    format!(
+        "syntax = \"proto3\"; package m; import \"tailwater/v1/options.proto\";
+         service S {{ rpc {method} {{ option (tailwater.v1.bind) = {{ {option} }}; }} rpc Put(stream Item) returns (Of); }}
+         message Of {{ string name = 1; }} message Item {{ string id = 1; string shelf = 2; int64 cents = 3; }}"
+    )
+}
+
+#[test]
+fn bindings_that_do_not_fit_their_messages_are_refused() {
+    for (method, option, why) in [
+        (
+            "Get(Of) returns (Item)",
+            "query: \"SELECT * FROM item WHERE id = :nmae\"",
+            "42703 /m.S/Get: ",
+        ),
+        (
+            "Get(Of) returns (Item)",
+            "query: \"SELECT count(*) AS n FROM item\"",
+            "42804 /m.S/Get: none of the columns n is a field of m.Item",
+        ),
+        (
+            "Get(Of) returns (Item)",
+            "query: \"DELETE FROM item RETURNING *\"",
+            "0A000 /m.S/Get: it is to read and does not",
+        ),
+        (
+            "Get(Of) returns (Item)",
+            "query: \"SELECT * FROM itm\"",
+            "42P01 /m.S/Get: ",
+        ),
+    ] {
+        let db = Database::memory().unwrap();
+        let error = db
+            .install_module(&ModuleSource::new("m.proto", bound(method, option)))
+            .unwrap_err();
+        let told = format!("{} {}", error.sqlstate(), error.message());
+        assert!(told.starts_with(why), "{told}");
+    }
+}
+
+#[test]
+fn what_a_request_says_is_told_of_each_row_and_descending_orders_begin_with_the_newest() {
+    let option = "subscribe: \"SELECT id, :name AS shelf, cents FROM item ORDER BY cents DESC\"";
+    let house = House::new(&bound("Follow(Of) returns (stream Item)", option));
+    let put = |id: &str, cents: i64| {
+        let values = tailwater::params![id, cents];
+        house
+            .db
+            .exec("INSERT INTO item (id, cents) VALUES (?, ?)", values)
+            .unwrap();
+    };
+    for n in 1..=5 {
+        put(&n.to_string(), n);
+    }
+    let two = CallOptions {
+        limit: Some(2),
+        ..options()
+    };
+    let mut stream = house.open("Follow", r#"{"name": "x"}"#, &two);
+    assert_eq!(
+        stream.now(),
+        [
+            r#"{"id":"5","shelf":"x","cents":"5"}"#,
+            r#"{"id":"4","shelf":"x","cents":"4"}"#
+        ]
+    );
+    put("6", 6);
+    assert_eq!(stream.now(), [r#"{"id":"6","shelf":"x","cents":"6"}"#]);
+    // More than there can be is as many as there are.
+    let all = CallOptions {
+        limit: Some(u64::MAX),
+        ..options()
+    };
+    assert_eq!(house.open("Follow", "{}", &all).now().len(), 6);
+}
+
+#[test]
+fn a_key_is_for_the_same_messages() {
+    let chat = House::new(CHAT);
+    let keyed = CallOptions {
+        idempotency_key: Some("k".into()),
+        ..options()
+    };
+    let message =
+        |text: &str| format!(r#"{{"sender":"a","channel":{{"name":"tea"}},"message":"{text}"}}"#);
+    chat.send("SendMessage", &[&message("1"), &message("2")], &keyed)
+        .unwrap();
+    // Only the second again: it would be taken for the first.
+    let (error, stored) = chat
+        .send("SendMessage", &[&message("2")], &keyed)
+        .unwrap_err();
+    assert_eq!((error.sqlstate(), stored), ("22023", 0));
+    assert_eq!(
+        error.message(),
+        "the idempotency key was used for another message"
+    );
+}
+
+#[test]
+fn nothing_is_stored_behind_a_message_that_failed() {
+    let house = House::new(
+        "syntax = \"proto3\"; package m; service S { rpc Put(stream Item) returns (Of); } message Of {} message Item { string id = 1; }",
+    );
+    let put = house.method("Put");
+    let mut sink = put.open_sink(&house.db, &options()).unwrap();
+    sink.push(b"\x0a\x01a").unwrap();
+    assert_eq!(sink.push(b"\x0a\x01a").unwrap_err().sqlstate(), "23505");
+    assert_eq!(sink.push(b"\x0a\x01b").unwrap_err().sqlstate(), "25P02");
+    assert_eq!(sink.stored().unwrap().count, 1);
 }
 
 #[test]

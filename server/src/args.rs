@@ -265,15 +265,31 @@ pub(crate) struct ImportArgs {
     pub(crate) include: Vec<PathBuf>,
 }
 
+/// Whose module.
+#[derive(Debug, ClapArgs)]
+#[group(required = true, multiple = false)]
+pub(crate) struct TargetArgs {
+    /// The database's folder.
+    #[arg(long, value_name = "DB")]
+    pub(crate) db: Option<PathBuf>,
+
+    /// A server that runs, by the address where it listens for gRPC; TAILWATER_TOKEN has the access token, if it needs one.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) server: Option<String>,
+}
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ModuleInstallArgs {
     /// The module's .proto.
     #[arg(value_name = "FILE.proto")]
     pub(crate) file: PathBuf,
 
-    /// The database's folder; made if it is not there.
-    #[arg(long, value_name = "DB")]
-    pub(crate) db: PathBuf,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+
+    /// What it is called here, instead of its package: two files of one package are two modules.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
 
     /// A column (table.column) that the new version may drop with its data; may be given more than once.
     #[arg(long, value_name = "COLUMN")]
@@ -303,9 +319,8 @@ pub(crate) struct ModuleDiffArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ModuleListArgs {
-    /// The database's folder.
-    #[arg(long, value_name = "DB")]
-    pub(crate) db: PathBuf,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -314,9 +329,8 @@ pub(crate) struct ModuleDropArgs {
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
 
-    /// The database's folder.
-    #[arg(long, value_name = "DB")]
-    pub(crate) db: PathBuf,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 }
 
 /// Subcommands of `proto`.

@@ -222,17 +222,27 @@ fn two_versions_make_a_pair_of_migrations() {
         "CREATE TABLE other (id INT PRIMARY KEY);\n",
     );
     write(&migrations, "0006_other.down.sql", "DROP TABLE other;\n");
-    // A narrower type does not follow: it is not undone, and nothing is written.
+    // A narrower type does not follow: the file says that it cannot be undone.
     let folder = migrations.display().to_string();
-    let refused = refused(&["module", "diff", &one, &wider, "--dir", &folder]);
+    let files = run(&["module", "diff", &one, &wider, "--dir", &folder]).ok();
+    let [up, down] = files.lines().collect::<Vec<_>>()[..] else {
+        panic!("{files}")
+    };
+    let down = std::fs::read_to_string(down).unwrap();
     assert!(
-        refused.contains("was int64 and would be int32"),
-        "{refused}"
+        down.starts_with("-- It cannot be undone: ")
+            && down.contains("was int64 and would be int32"),
+        "{down}"
+    );
+    assert!(
+        std::fs::read_to_string(up)
+            .unwrap()
+            .contains("CREATE OR REPLACE MODULE shop.v1")
     );
     let files = run(&["module", "diff", &one, &two, "--dir", &folder]).ok();
     let files: Vec<&str> = files.lines().collect();
     assert!(
-        files[0].ends_with("/0007_shop_v1.up.sql") && files[1].ends_with("/0007_shop_v1.down.sql"),
+        files[0].ends_with("/0008_shop_v1.up.sql") && files[1].ends_with("/0008_shop_v1.down.sql"),
         "{files:?}"
     );
 

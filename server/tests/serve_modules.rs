@@ -267,6 +267,47 @@ fn browsers_chat_by_events_and_websockets_through_a_crash() {
 }
 
 #[test]
+fn the_command_installs_on_a_server_that_runs() {
+    let (dir, db) = database();
+    let server = Served::start(&db, &[]);
+    let file = dir.path().join("chat.proto");
+    std::fs::write(&file, CHAT).unwrap();
+    let file = file.display().to_string();
+    let said = run(&["module", "install", &file, "--server", &server.grpc]).ok();
+    assert!(
+        said.starts_with("module chatpb installed\ntable message of chatpb.Message\n"),
+        "{said}"
+    );
+    assert_eq!(
+        run(&["module", "list", "--server", &server.grpc]).ok(),
+        "chatpb\n"
+    );
+    let named = run(&[
+        "module",
+        "install",
+        &file,
+        "--server",
+        &server.grpc,
+        "--name",
+        "other",
+    ]);
+    assert!(
+        named.code == 1 && named.err.contains("is module \"chatpb\"'s already"),
+        "{named:?}"
+    );
+    block_on(async {
+        let mut client = Client::of(&server.grpc).await;
+        client
+            .gather::<Ack>(SEND, vec![message("a")])
+            .await
+            .unwrap();
+    });
+    run(&["module", "drop", "chatpb", "--server", &server.grpc]).ok();
+    assert_eq!(run(&["module", "list", "--server", &server.grpc]).ok(), "");
+    assert_eq!(run(&["module", "list"]).code, 2);
+}
+
+#[test]
 fn unary_methods_are_json_over_http() {
     let (_dir, db) = database();
     let server = Served::start(&db, &[]);

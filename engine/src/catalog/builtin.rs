@@ -15,9 +15,10 @@ const VIEW_ERRORS: [(&str, SqlType); 5] = [
 ];
 
 /// Columns of `tailwater.requests`. Persisted, never renumber.
-const REQUESTS: [(&str, SqlType); 5] = [
+const REQUESTS: [(&str, SqlType); 6] = [
     ("key", SqlType::Text),
     ("method", SqlType::Text),
+    ("message", SqlType::Int8),
     ("at", SqlType::TimestampTz),
     ("rows", SqlType::Int8),
     ("answer", SqlType::Bytea),
@@ -80,7 +81,7 @@ fn relation(
                 nested: Vec::new(),
             })
             .collect(),
-        next_column: 6,
+        next_column: 32,
         primary_key: Vec::new(),
         checks: Vec::new(),
         view: None,

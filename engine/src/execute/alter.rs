@@ -148,6 +148,11 @@ pub(super) fn rename(txn: &mut Transaction, parsed: &Parsed, rename: &Rename) ->
     let to = new_name(txn, parsed, &name, &rename.to)?;
     let renamed = match object {
         Object::Relation(relation) => {
+            super::ddl::refuse_builtin(&relation)?;
+            if let Some(module) = super::module::standing_on(txn, relation.id) {
+                let kind = relation.kind.name();
+                return Err(super::module::needs(&module, "rename", kind, &name));
+            }
             refuse_dependents(txn, &relation)?;
             let mut relation = (*relation).clone();
             relation.name = to;

@@ -233,7 +233,7 @@ fn push_type(sql: &mut String, ty: &SqlType, nested: &[NestedField], above: &Pat
     let _ = write!(sql, " ({})", items.join(", "));
 }
 
-fn name_sql(name: &ObjectName) -> String {
+pub(super) fn name_sql(name: &ObjectName) -> String {
     if name.is_default_schema() {
         quoted(&name.name)
     } else {

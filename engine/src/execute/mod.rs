@@ -16,4 +16,6 @@ mod utility;
 
 pub(crate) use self::ddl::add_object;
 pub(crate) use self::query::Source;
-pub(crate) use self::run::{Ran, Surroundings, mode_of, prepare, run, run_prepared};
+#[cfg(feature = "modules")]
+pub(crate) use self::run::prepare;
+pub(crate) use self::run::{Ran, Surroundings, mode_of, run, run_prepared};

@@ -19,7 +19,7 @@ use tailwater_proto::{Direction, KeyRange, StorageId, sqlstate};
 
 use self::decode::Decoder;
 pub use self::event::{FeedChange, FeedEvent, FeedOp, FeedRow, Frame};
-pub(crate) use self::predicate::{Condition, depends_on_row_alone};
+pub(crate) use self::predicate::Condition;
 pub use self::request::FeedRequest;
 pub(crate) use self::slot::{advance as advance_slot, remove as drop_slot};
 pub use self::stream::FeedStream;

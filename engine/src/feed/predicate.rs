@@ -13,7 +13,7 @@ use crate::catalog::{Catalog, Relation};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::sql::binder::bind_expr;
-use crate::sql::parse_condition;
+use crate::sql::{depends_on_row_alone, parse_condition};
 
 /// A condition over the rows of one relation.
 pub(crate) struct Condition {
@@ -26,9 +26,13 @@ pub(crate) struct Condition {
 impl Condition {
     /// A condition over the row layout of a relation, without parameters.
     pub(crate) fn new(relation: &Relation, expr: Expr) -> Self {
-        let text = serde_json::to_string(&expr).unwrap_or_else(|_| format!("{expr:?}"));
+        let columns = relation.layout();
+        // By the numbers of columns, which stay when others come and go: a token is good for as long as it means the same.
+        let mut numbered = expr.clone();
+        numbered.map_columns(&|place| columns.get(place).map_or(place, |column| column.0 as usize));
+        let text = serde_json::to_string(&numbered).unwrap_or_else(|_| format!("{numbered:?}"));
         Self {
-            columns: relation.layout(),
+            columns,
             fingerprint: fingerprint(&text),
             expr,
             cx: ExecContext::default(),
@@ -98,19 +102,6 @@ impl RowPredicate for Condition {
     fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
-}
-
-/// Whether nothing but the row, and parameters, decides what the expression is.
-pub(crate) fn depends_on_row_alone(expr: &Expr) -> bool {
-    let mut does = true;
-    expr.walk(&mut |expr| {
-        if let Expr::Call { function, .. } = expr {
-            does &= tailwater_views::function::by_id(*function).is_some_and(|function| {
-                function.volatility == tailwater_views::function::Volatility::Immutable
-            });
-        }
-    });
-    does
 }
 
 /// Binds a condition written in SQL.

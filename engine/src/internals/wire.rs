@@ -68,11 +68,8 @@ pub fn parameters(
 }
 
 /// The answer of a method that stored something.
-///
-/// # Errors
-/// As the encoder's.
-pub fn acknowledgement(message: &MessageDescriptor, count: u64, lsn: u64) -> Result<Vec<u8>> {
+pub fn acknowledgement(message: &MessageDescriptor, count: u64, lsn: u64) -> Vec<u8> {
     let mut wire = Vec::new();
-    AckEncoder::new(message).encode(count, lsn, &mut wire)?;
-    Ok(wire)
+    AckEncoder::new(message).encode(count, lsn, &mut wire);
+    wire
 }

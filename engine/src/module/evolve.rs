@@ -4,6 +4,8 @@
 //! was. What would lose data is refused with all its reasons at once, and the way to say that it is meant. Next door:
 //! `widen`, which knows the types.
 
+use std::collections::BTreeSet;
+
 use super::name::quoted;
 use super::plan::{CheckPlan, ColumnPlan, IndexPlan, ModulePlan, TablePlan};
 use super::source::ModuleSource;
@@ -31,12 +33,24 @@ impl ModuleSource {
     /// # }
     /// ```
     pub fn changes_since(&self, before: &Self) -> Result<String> {
-        let steps = steps(
-            Some(&before.plan()?),
-            &self.plan()?,
-            self.may_drop(),
-            &|_| Vec::new(),
-        )?;
+        let before = before.plan()?;
+        let steps = steps(Some(&before), &self.plan()?, self.may_drop(), &|name| {
+            let own = before
+                .tables
+                .iter()
+                .zip(0..)
+                .filter(|(table, _)| table.view.is_some() && table.name == name);
+            own.map(|(view, number)| Dependent {
+                name: view.name.clone(),
+                name_sql: quoted(&view.name),
+                kind: "MATERIALIZED VIEW".to_owned(),
+                sql: String::new(),
+                indexes: Vec::new(),
+                number,
+                is_own: true,
+            })
+            .collect()
+        })?;
         Ok(steps.into_iter().map(|step| step.sql).collect())
     }
 }
@@ -72,8 +86,10 @@ impl Step {
 /// A view that reads a table of the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Dependent {
-    /// Its name, as it stands in a statement.
+    /// Its name.
     pub(crate) name: String,
+    /// Its name as it stands in a statement.
+    pub(crate) name_sql: String,
     /// `VIEW` or `MATERIALIZED VIEW`.
     pub(crate) kind: String,
     /// What made it.
@@ -128,11 +144,18 @@ pub(crate) fn steps(
             None => migration.creates.extend(Step::create(table)),
         }
     }
+    let earlier_view = |view: &TablePlan| old.and_then(|old| earlier(old, view));
+    for view in &views {
+        if let Some(before) = earlier_view(view) {
+            migration.view(before, view);
+        }
+    }
+    // What one of them sets aside may be another.
     let mut views_after = Vec::new();
-    for view in views {
-        match old.and_then(|old| earlier(old, view)) {
-            Some(before) => migration.view(before, view, &mut views_after),
-            None => views_after.extend(Step::create(view)),
+    for view in &views {
+        match earlier_view(view) {
+            Some(before) if !migration.is_set_aside(&before.name) => {}
+            _ => views_after.extend(Step::create(view)),
         }
     }
     if !migration.refused.is_empty() {
@@ -177,7 +200,7 @@ impl Migration<'_> {
         views.sort_by_key(|view| view.number);
         let mut steps: Vec<Step> = Vec::new();
         for view in views.iter().rev() {
-            steps.push(Step::of(format!("DROP {} {};\n", view.kind, view.name)));
+            steps.push(Step::of(format!("DROP {} {};\n", view.kind, view.name_sql)));
         }
         steps.extend(self.alters);
         steps.extend(self.creates);
@@ -211,25 +234,22 @@ impl Migration<'_> {
         }
     }
 
-    fn view(&mut self, before: &TablePlan, view: &TablePlan, after: &mut Vec<Step>) {
+    fn is_set_aside(&self, view: &str) -> bool {
+        let mut dropped = self.dropped_views.iter();
+        dropped.any(|dropped| dropped.name == view)
+    }
+
+    fn view(&mut self, before: &TablePlan, view: &TablePlan) {
         let Some(query) = &before.view else {
             let what = format!("{} was a table and would be a view", view.message);
             return self.refused.push(what);
         };
-        let is_set_aside = |migration: &Self| {
-            let mut dropped = migration.dropped_views.iter();
-            dropped.any(|dropped| dropped.name == before.name)
-        };
         let is_same = Some(query) == view.view.as_ref()
             && before.name == view.name
             && before.indexes == view.indexes;
-        if is_same && !is_set_aside(self) {
-            return;
-        }
-        if !is_set_aside(self) {
+        if !is_same && !self.is_set_aside(&before.name) {
             self.set_views_aside(&before.name);
         }
-        after.extend(Step::create(view));
     }
 
     fn table(&mut self, before: &TablePlan, table: &TablePlan) {
@@ -248,8 +268,9 @@ impl Migration<'_> {
         if self.refused.len() > changes_before {
             return;
         }
-        self.indexes(before, table, Index::Gone);
-        self.checks(before, table, Index::Gone);
+        let touched = touched(&goes, &kept);
+        self.indexes(before, table, Index::Gone, &touched);
+        self.checks(before, table, Index::Gone, &touched);
         let renames: Vec<(&ColumnPlan, &ColumnPlan)> = kept
             .iter()
             .filter(|(old, new)| old.name != new.name)
@@ -282,8 +303,8 @@ impl Migration<'_> {
                 self.alter(&table.name, &format!("ADD COLUMN {}", column.sql()));
             }
         }
-        self.checks(before, table, Index::New);
-        self.indexes(before, table, Index::New);
+        self.checks(before, table, Index::New, &touched);
+        self.indexes(before, table, Index::New, &touched);
     }
 
     fn primary_key(&mut self, before: &TablePlan, table: &TablePlan) {
@@ -444,8 +465,16 @@ impl Migration<'_> {
         }
     }
 
-    fn checks(&mut self, before: &TablePlan, table: &TablePlan, index: Index) {
-        let differs = |one: &CheckPlan, others: &[CheckPlan]| !others.contains(one);
+    fn checks(
+        &mut self,
+        before: &TablePlan,
+        table: &TablePlan,
+        index: Index,
+        touched: &Touched<'_>,
+    ) {
+        // Which columns a condition names is not told: it is made again if any of them is another.
+        let differs =
+            |one: &CheckPlan, others: &[CheckPlan]| !touched.is_empty() || !others.contains(one);
         match index {
             Index::Gone => {
                 for check in before.checks.iter().filter(|c| differs(c, &table.checks)) {
@@ -461,8 +490,21 @@ impl Migration<'_> {
         }
     }
 
-    fn indexes(&mut self, before: &TablePlan, table: &TablePlan, index: Index) {
-        let differs = |one: &IndexPlan, others: &[IndexPlan]| !others.contains(one);
+    fn indexes(
+        &mut self,
+        before: &TablePlan,
+        table: &TablePlan,
+        index: Index,
+        touched: &Touched<'_>,
+    ) {
+        let differs = |one: &IndexPlan, others: &[IndexPlan]| {
+            let mut columns = one.columns.iter();
+            let is_touched = |path: &String| {
+                let column = path.split('.').next().unwrap_or_default();
+                touched.contains(column)
+            };
+            columns.any(is_touched) || !others.contains(one)
+        };
         match index {
             Index::Gone => {
                 for index in before.indexes.iter().filter(|i| differs(i, &table.indexes)) {
@@ -477,6 +519,20 @@ impl Migration<'_> {
             }
         }
     }
+}
+
+/// Names of columns, before and after, that do not mean what they meant: gone, renamed, or with other values.
+type Touched<'p> = BTreeSet<&'p str>;
+
+fn touched<'p>(goes: &[&'p ColumnPlan], kept: &[(&'p ColumnPlan, &'p ColumnPlan)]) -> Touched<'p> {
+    let is_other = |(old, new): &&(&ColumnPlan, &ColumnPlan)| {
+        let keeps = matches!(widen::change(old, new), Some(Change::None | Change::Widen));
+        old.name != new.name || !keeps
+    };
+    let others = kept.iter().filter(is_other);
+    let names = others.flat_map(|(old, new)| [old.name.as_str(), new.name.as_str()]);
+    let gone = goes.iter().map(|column| column.name.as_str());
+    names.chain(gone).collect()
 }
 
 /// Which of the indexes or checks of a table: those that go come off before its columns change.

@@ -23,9 +23,11 @@
 //! ```
 
 pub(crate) mod adopt;
+mod answer;
 mod column;
 mod default;
 pub(crate) mod evolve;
+mod followed;
 mod infer;
 mod message;
 mod method;
@@ -39,7 +41,9 @@ mod table;
 mod widen;
 pub(crate) mod wire;
 
+pub(crate) use self::answer::Answer;
 pub(crate) use self::evolve::{Dependent, Step};
+pub(crate) use self::followed::{Parts, unfit};
 pub use self::plan::{
     Binding, CallKind, CheckPlan, ColumnPlan, IndexPlan, MethodPlan, ModulePlan, PrimaryKey,
     ReservedPlan, TablePlan, ValuePlan,

@@ -438,7 +438,7 @@ impl CheckPlan {
 }
 
 impl IndexPlan {
-    pub(super) fn sql(&self, table: &str) -> String {
+    pub(crate) fn sql(&self, table: &str) -> String {
         let columns: Vec<String> = self.columns.iter().map(|path| quoted_path(path)).collect();
         format!(
             "CREATE {}INDEX {} ON {} ({});\n",

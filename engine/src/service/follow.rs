@@ -14,24 +14,25 @@ use tailwater_views::expr::{CastMode, Literal};
 use tailwater_views::plan::{Field, SortKey};
 use tailwater_views::{CancelToken, ExecContext, Expr, Plan};
 
-use super::answer::Answer;
 use super::method::Form;
 use super::options::CallOptions;
 use crate::catalog::{Catalog, Relation};
 use crate::database::Database;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::execute::{self, Ran, Surroundings};
 use crate::feed::{self, Condition, From};
-use crate::module::BoundStatement as Named;
 use crate::module::wire::ParameterDecoder;
+use crate::module::{Answer, BoundStatement as Named, Parts, unfit};
 use crate::optimizer::optimize;
 use crate::params::Parameters;
 use crate::prepared::Prepared;
+use crate::rows::Rows;
 use crate::sql::binder;
 use crate::sql::bound::{BoundQuery, BoundStatement, Parameter};
 use crate::sql::parser::parse_one;
 use crate::system::SystemTables;
+use crate::tx::no_rows;
 use crate::txn::{Mode, Transaction};
 
 /// A query that is followed, with the fields of a request as parameters.
@@ -43,10 +44,28 @@ pub(super) struct Follow {
     predicates: Vec<Expr>,
     exprs: Vec<Expr>,
     keys: Vec<SortKey>,
+    newest: Newest,
     fields: Arc<[Field]>,
     wanted: Vec<Parameter>,
     parameters: ParameterDecoder,
     answer: Answer,
+}
+
+/// At which end of the order the newest rows are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Newest {
+    Last,
+    /// The order is that of descending values.
+    First,
+}
+
+impl Newest {
+    fn of(keys: &[SortKey]) -> Self {
+        match keys.first() {
+            Some(key) if key.descending => Self::First,
+            _ => Self::Last,
+        }
+    }
 }
 
 /// A call that has begun: messages of the rows there are, and what comes.
@@ -55,7 +74,16 @@ pub(super) struct Followed {
     /// Goes on behind the rows there are.
     pub(super) token: String,
     pub(super) changes: FrameStream,
+    /// What is told of a row, with what the request says in it.
+    pub(super) exprs: Vec<Expr>,
 }
+
+/// Rows that a stream begins with at most.
+const ROWS_MAX: u64 = 100_000;
+/// Bytes of their messages, where the caller has not said how many rows he wants.
+const BYTES_MAX: usize = 4 << 20;
+/// The same where he has.
+const ASKED_BYTES_MAX: usize = 64 << 20;
 
 impl Follow {
     pub(super) fn new(
@@ -75,13 +103,10 @@ impl Follow {
             .and_then(|storage| txn.catalog.relation_of_storage(storage))
             .ok_or_else(|| unfit("it reads no table"))?;
         let relation = feed::followed(&txn.catalog, &relation.name)?;
-        let all = parts.predicates.iter().chain(&parts.columns);
-        if !all.into_iter().all(feed::depends_on_row_alone) {
-            return Err(unfit("it depends on more than the row"));
-        }
         let columns: Vec<String> = bound.fields.iter().map(|f| f.name.to_string()).collect();
         Ok(Self {
             layout: relation.layout(),
+            newest: Newest::of(&parts.keys),
             keys: match parts.keys.is_empty() {
                 true => natural_order(&relation),
                 false => parts.keys,
@@ -129,8 +154,8 @@ impl Follow {
         let (first, from) = match &options.since {
             Some(token) => (VecDeque::new(), From::Token(token)),
             None => {
-                let limit = options.limit.unwrap_or(CallOptions::LIMIT);
-                let rows = self.newest(engine, &mut txn, predicate.clone(), &values, limit)?;
+                let rows =
+                    self.newest(engine, &mut txn, predicate.clone(), &values, options.limit)?;
                 (rows, From::Now)
             }
         };
@@ -147,19 +172,21 @@ impl Follow {
             first,
             token: subscription.token().to_string(),
             changes: subscription.into_stream(),
+            exprs: substituted(&self.exprs, &values),
         })
     }
 
-    /// The last rows, so many at most, in order.
+    /// The newest rows, so many at most, in order.
     fn newest(
         &self,
         engine: &Arc<Engine>,
         txn: &mut Transaction,
         predicate: Option<Expr>,
         values: &[Value],
-        limit: u64,
+        asked: Option<u64>,
     ) -> Result<VecDeque<Vec<u8>>> {
         let mut messages = VecDeque::new();
+        let limit = asked.unwrap_or(CallOptions::LIMIT).min(ROWS_MAX);
         if limit == 0 {
             return Ok(messages);
         }
@@ -173,35 +200,59 @@ impl Follow {
         if !self.keys.is_empty() {
             plan = Plan::Sort {
                 input: Box::new(plan),
-                keys: self.keys.iter().map(backwards).collect(),
+                keys: self
+                    .keys
+                    .iter()
+                    .map(|key| self.newest_first(key, values))
+                    .collect(),
             };
         }
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut exprs = self.exprs.clone();
-        exprs.iter_mut().for_each(|expr| substitute(expr, values));
         let plan = Plan::Project {
             input: Box::new(Plan::Limit {
                 input: Box::new(plan),
                 limit: Some(Expr::literal(limit)),
                 offset: None,
             }),
-            exprs,
+            exprs: substituted(&self.exprs, values),
             fields: self.fields.to_vec(),
         };
-        let rows = rows_of(engine, txn, plan, &self.fields)?;
-        for row in rows {
+        let mut rows = rows_of(engine, txn, plan, &self.fields)?;
+        let mut bytes = 0;
+        while let Some(row) = rows.next_row()? {
             let mut message = Vec::new();
-            self.answer.encode(&row, &mut message)?;
-            match self.keys.is_empty() {
-                true => messages.push_back(message),
-                false => messages.push_front(message),
+            self.answer.encode(row.values(), &mut message)?;
+            bytes += message.len();
+            match asked {
+                // As many of the newest as there is room for.
+                None if bytes > BYTES_MAX => break,
+                Some(_) if bytes > ASKED_BYTES_MAX => return Err(too_many()),
+                _ => {}
+            }
+            match (self.keys.is_empty(), self.newest) {
+                (false, Newest::Last) => messages.push_front(message),
+                _ => messages.push_back(message),
             }
         }
         Ok(messages)
     }
 
+    /// The order in which the newest rows come first.
+    fn newest_first(&self, key: &SortKey, values: &[Value]) -> SortKey {
+        let mut key = key.clone();
+        substitute(&mut key.expr, values);
+        if self.newest == Newest::Last {
+            key.descending = !key.descending;
+            key.nulls_first = !key.nulls_first;
+        }
+        key
+    }
+
     /// The message of a stored row.
-    pub(super) fn message(&self, image: &[u8]) -> Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// `72000` for a row that has become what the message cannot hold.
+    pub(super) fn message(&self, exprs: &[Expr], image: &[u8]) -> Result<Vec<u8>> {
         let damaged = |error: tailwater_proto::DecodeError| {
             Error::corrupted(error.to_string()).on(self.relation.name.to_string())
         };
@@ -210,21 +261,42 @@ impl Follow {
             .and_then(|view| view.project(&self.layout, &mut stored))
             .map_err(damaged)?;
         let cx = ExecContext::default();
-        let values = self.exprs.iter().map(|expr| expr.eval(&stored, &cx));
+        let values = exprs.iter().map(|expr| expr.eval(&stored, &cx));
         let values: Vec<Value> = values.collect::<std::result::Result<_, _>>()?;
         let mut message = Vec::new();
-        self.answer.encode(&values, &mut message)?;
-        Ok(message)
+        match self.answer.encode(&values, &mut message) {
+            Ok(()) => Ok(message),
+            Err(error) => Err(Error::new(
+                ErrorKind::Stopped,
+                sqlstate::SNAPSHOT_TOO_OLD,
+                format!("the stream cannot go on: {}", error.message()),
+            )
+            .with_hint("call again without a token: the rows there are come first")),
+        }
     }
 }
 
-/// Runs a plan in a transaction.
+fn too_many() -> Error {
+    Error::statement(
+        sqlstate::PROGRAM_LIMIT_EXCEEDED,
+        format!("the rows there are come to more than {ASKED_BYTES_MAX} bytes"),
+    )
+    .with_hint("ask for fewer")
+}
+
+fn substituted(exprs: &[Expr], values: &[Value]) -> Vec<Expr> {
+    let mut exprs = exprs.to_vec();
+    exprs.iter_mut().for_each(|expr| substitute(expr, values));
+    exprs
+}
+
+/// The rows of a plan in a transaction.
 fn rows_of(
     engine: &Arc<Engine>,
     txn: &mut Transaction,
     plan: Plan,
     fields: &Arc<[Field]>,
-) -> Result<Vec<tailwater_proto::Row>> {
+) -> Result<Rows> {
     let catalog: &Catalog = &txn.catalog;
     let bound = BoundStatement::Query(BoundQuery {
         plan: optimize(plan, catalog, &**engine),
@@ -240,9 +312,9 @@ fn rows_of(
         parameters: &Parameters::default(),
     };
     match execute::run_prepared(&around, txn, &prepared)? {
-        Ran::Rows(_, source) => source.collect(),
-        Ran::Collected(_, rows) => Ok(rows),
-        Ran::Count(..) => Ok(Vec::new()),
+        Ran::Rows(fields, source) => Ok(Rows::streaming(fields, source)),
+        Ran::Collected(fields, rows) => Ok(Rows::collected(fields, rows, None)),
+        Ran::Count(tag, _) => Err(no_rows(tag)),
     }
 }
 
@@ -254,14 +326,6 @@ fn substitute(expr: &mut Expr, values: &[Value]) {
         return;
     }
     expr.for_each_child_mut(&mut |child| substitute(child, values));
-}
-
-fn backwards(key: &SortKey) -> SortKey {
-    SortKey {
-        expr: key.expr.clone(),
-        descending: !key.descending,
-        nulls_first: !key.nulls_first,
-    }
 }
 
 /// The order of rows that nobody has said: a view's own, or by the key.
@@ -277,69 +341,4 @@ fn natural_order(relation: &Relation) -> Vec<SortKey> {
             nulls_first: part.descending,
         })
         .collect()
-}
-
-/// What a query is made of that can be followed; all over the columns of the scan.
-#[derive(Default)]
-struct Parts {
-    storage: Option<tailwater_proto::StorageId>,
-    columns: Vec<Expr>,
-    predicates: Vec<Expr>,
-    keys: Vec<SortKey>,
-}
-
-impl Parts {
-    fn of(plan: &Plan) -> Result<Self> {
-        Ok(match plan {
-            Plan::Scan(scan) => Self {
-                storage: Some(scan.storage),
-                columns: (0..scan.columns.len()).map(Expr::Column).collect(),
-                ..Self::default()
-            },
-            Plan::Filter { input, predicate } => {
-                let mut parts = Self::of(input)?;
-                let predicate = parts.over(predicate);
-                parts.predicates.push(predicate);
-                parts
-            }
-            Plan::Project { input, exprs, .. } => {
-                let mut parts = Self::of(input)?;
-                parts.columns = exprs.iter().map(|expr| parts.over(expr)).collect();
-                parts
-            }
-            Plan::Sort { input, keys } => {
-                let mut parts = Self::of(input)?;
-                let over = |key: &SortKey| SortKey {
-                    expr: parts.over(&key.expr),
-                    ..key.clone()
-                };
-                parts.keys = keys.iter().map(over).collect();
-                parts
-            }
-            Plan::Limit { .. } => {
-                return Err(unfit(
-                    "it has a LIMIT: the caller says how many rows he begins with",
-                ));
-            }
-            Plan::Values { .. } | Plan::Series(_) => return Err(unfit("it reads no table")),
-            Plan::Join(_) => return Err(unfit("it joins")),
-            Plan::Aggregate { .. } | Plan::Distinct { .. } => return Err(unfit("it groups rows")),
-            Plan::UnionAll { .. } => return Err(unfit("it unites rows")),
-        })
-    }
-
-    /// An expression over the columns so far, over those of the scan.
-    fn over(&self, expr: &Expr) -> Expr {
-        let mut expr = expr.clone();
-        expr.replace_columns(&self.columns);
-        expr
-    }
-}
-
-fn unfit(why: &str) -> Error {
-    Error::statement(
-        sqlstate::FEATURE_NOT_SUPPORTED,
-        format!("the query cannot be followed: {why}"),
-    )
-    .with_hint("make it a materialized view, and follow that: SELECT .. FROM the view WHERE ..")
 }

@@ -12,7 +12,7 @@ use super::stream::MessageStream;
 use super::write::Write;
 use crate::database::Database;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::module::{Binding, CallKind, MethodPlan, ModulePlan};
 use crate::txn::Transaction;
 
@@ -79,9 +79,12 @@ impl Method {
                 input: &input,
                 output: &output,
             };
-            let action = action(engine, txn, &form);
+            let action = match action(engine, txn, &form) {
+                Err(error) if error.kind() == ErrorKind::Statement => unbound_by(&error),
+                other => other?,
+            };
             all.push(Self {
-                action: action.unwrap_or_else(|error| unbound_by(&error)),
+                action,
                 kind: planned.kind,
                 path,
                 input,

@@ -1,6 +1,6 @@
 //! Services: the methods of installed modules, called with the bytes of messages and answering with bytes.
 //!
-//! `services` finds them, `method` is one of them; `write`, `query` and `follow` are what it does, `answer` what it says. It
+//! `services` finds them, `method` is one of them; `write`, `query` and `follow` are what it does. It
 //! knows no sockets and no threads; whoever does, calls it: the room `server`. Next door: `module`, which says what a method does.
 //!
 //! ```
@@ -29,7 +29,6 @@
 //! # }
 //! ```
 
-mod answer;
 mod follow;
 mod method;
 mod options;

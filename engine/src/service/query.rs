@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use super::answer::Answer;
 use super::method::Form;
 use crate::database::Database;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::execute;
-use crate::module::BoundStatement;
 use crate::module::wire::ParameterDecoder;
+use crate::module::{Answer, BoundStatement};
 use crate::params::Parameters;
 use crate::rows::Rows;
 use crate::sql::parser::parse_one;
@@ -42,6 +41,12 @@ impl Query {
     ) -> Result<Self> {
         let bound = BoundStatement::new(sql)?;
         let prepared = execute::prepare(engine, txn, &bound.sql, &parse_one(&bound.sql)?)?;
+        if !prepared.is_query() {
+            return Err(Error::statement(
+                "0A000",
+                "a query only reads: use exec for it",
+            ));
+        }
         let columns = prepared.columns().unwrap_or_default();
         Ok(Self {
             parameters: ParameterDecoder::new(form.input, &bound.fields)?,
@@ -64,13 +69,7 @@ impl Query {
         while let Some(row) = rows.next_row()? {
             is_empty = false;
             self.answer.encode(row.values(), &mut out)?;
-            if out.len() > ANSWER_BYTES_MAX {
-                return Err(Error::statement(
-                    "54000",
-                    format!("the answer has more than {ANSWER_BYTES_MAX} bytes"),
-                )
-                .with_hint("ask for fewer rows, or let the method return a stream"));
-            }
+            refuse_too_long(&out)?;
             if !self.answer.is_list() {
                 break;
             }
@@ -100,6 +99,18 @@ impl RowMessages {
         self.answer.encode(row.values(), &mut out)?;
         Ok(Some(out))
     }
+}
+
+/// Refuses an answer that is too long for one message.
+pub(super) fn refuse_too_long(answer: &[u8]) -> Result<()> {
+    if answer.len() <= ANSWER_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::statement(
+        "54000",
+        format!("the answer has more than {ANSWER_BYTES_MAX} bytes"),
+    )
+    .with_hint("ask for fewer rows, or let the method return a stream"))
 }
 
 /// What a call is answered with that means a row which is not there.

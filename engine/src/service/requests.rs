@@ -20,12 +20,24 @@ pub(super) struct Request {
     /// Of one principal: what others call under the same key is another call.
     key: String,
     method: String,
+    /// What the message says, in short.
+    message: i64,
+}
+
+/// FNV-1a, 64 bits: persisted, never change.
+fn fingerprint(message: &[u8]) -> i64 {
+    let hash = message
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    hash.cast_signed()
 }
 
 impl Request {
     /// # Errors
     /// `22023` for a key that is too long.
-    pub(super) fn new(db: &Database, method: &str, key: &str) -> Result<Self> {
+    pub(super) fn new(db: &Database, method: &str, key: &str, message: &[u8]) -> Result<Self> {
         if key.is_empty() || key.len() > KEY_BYTES_MAX {
             return Err(Error::statement(
                 sqlstate::INVALID_PARAMETER_VALUE,
@@ -36,8 +48,9 @@ impl Request {
             ));
         }
         Ok(Self {
-            key: format!("{}/{key}", db.principal()),
+            key: format!("{}:{}/{key}", db.principal().len(), db.principal()),
             method: method.to_owned(),
+            message: fingerprint(message),
         })
     }
 }
@@ -45,7 +58,7 @@ impl Request {
 /// Does the work, unless it was done under the key before.
 ///
 /// # Errors
-/// `22023` if it was another method that was called under the key.
+/// `22023` if another method was called under the key, or with another message.
 pub(super) fn once(
     tx: &mut Tx<'_>,
     request: &Request,
@@ -54,7 +67,7 @@ pub(super) fn once(
     let key = Value::text(&request.key);
     let before = tx
         .query(
-            "SELECT method, rows, answer FROM tailwater.requests WHERE key = $1",
+            "SELECT method, message, rows, answer FROM tailwater.requests WHERE key = $1",
             Parameters::positional(vec![key.clone()]),
         )?
         .first()?;
@@ -69,6 +82,13 @@ pub(super) fn once(
             )
             .with_hint("choose a new key for each call"));
         }
+        if before.get::<i64>("message")? != request.message {
+            return Err(Error::statement(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                "the idempotency key was used for another message",
+            )
+            .with_hint("send the same messages in the same order under one key, and choose a new key for others"));
+        }
         let rows: i64 = before.get("rows")?;
         return Ok(Done {
             rows: rows.unsigned_abs(),
@@ -79,13 +99,14 @@ pub(super) fn once(
     let values = vec![
         key,
         Value::text(&request.method),
+        Value::Int(request.message),
         Value::Int(i64::try_from(done.rows).unwrap_or(i64::MAX)),
         done.answer
             .as_deref()
             .map_or(Value::Null, |answer| Value::Bytes(answer.into())),
     ];
     tx.exec(
-        "INSERT INTO tailwater.requests (key, method, at, rows, answer) VALUES ($1, $2, now(), $3, $4)",
+        "INSERT INTO tailwater.requests (key, method, message, at, rows, answer) VALUES ($1, $2, $3, now(), $4, $5)",
         Parameters::positional(values),
     )?;
     Ok(done)

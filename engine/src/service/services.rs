@@ -50,6 +50,7 @@ pub struct ServiceSet {
     version: Option<u64>,
     methods: BTreeMap<String, Arc<Method>>,
     modules: Vec<ServiceModule>,
+    damaged: Vec<(String, Error)>,
 }
 
 /// A module, for who reflects on it.
@@ -137,7 +138,8 @@ impl Services {
     /// The methods there are now. It costs nothing while the catalog stays the same; calls that are under way keep theirs.
     ///
     /// # Errors
-    /// `XX001` if what the catalog has of a module does not compile.
+    /// When the catalog cannot be read. A module that does not compile is [`damaged`](ServiceSet::damaged), and the others are
+    /// there.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -165,21 +167,38 @@ impl Services {
                 .modules
                 .iter()
                 .find(|known| Arc::ptr_eq(&known.module, module));
-            let compiled = match known {
-                Some(known) => known.clone(),
-                None => compile(module)?,
-            };
-            let plan: ModulePlan = serde_json::from_str(&module.plan)
-                .map_err(|error| damaged(module, &error.to_string()))?;
-            for method in Method::all(engine, &txn, &compiled.file, &plan)? {
-                set.methods
-                    .insert(method.path().to_owned(), Arc::new(method));
+            let loaded = load(module, known).and_then(|(compiled, plan)| {
+                let methods = Method::all(engine, &txn, &compiled.file, &plan)?;
+                Ok((compiled, methods))
+            });
+            match loaded {
+                Ok((compiled, methods)) => {
+                    let methods = methods.into_iter().map(Arc::new);
+                    set.methods
+                        .extend(methods.map(|method| (method.path().to_owned(), method)));
+                    set.modules.push(compiled);
+                }
+                // The others are as good as ever.
+                Err(error) => set.damaged.push((module.name.to_string(), error)),
             }
-            set.modules.push(compiled);
         }
         *current = Arc::new(set);
         Ok(Arc::clone(&current))
     }
+}
+
+/// A module with its plan.
+fn load(
+    module: &Arc<Module>,
+    known: Option<&ServiceModule>,
+) -> Result<(ServiceModule, ModulePlan)> {
+    let compiled = match known {
+        Some(known) => known.clone(),
+        None => compile(module)?,
+    };
+    let plan =
+        serde_json::from_str(&module.plan).map_err(|error| damaged(module, &error.to_string()))?;
+    Ok((compiled, plan))
 }
 
 fn compile(module: &Arc<Module>) -> Result<ServiceModule> {
@@ -232,6 +251,20 @@ impl ServiceSet {
     /// ```
     pub fn methods(&self) -> impl Iterator<Item = &Arc<Method>> {
         self.methods.values()
+    }
+
+    /// Modules whose methods cannot be had, and why.
+    ///
+    /// ```
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// assert!(tailwater::service::Services::new(&db).current()?.damaged().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn damaged(&self) -> &[(String, Error)] {
+        &self.damaged
     }
 
     /// All modules, by their names.

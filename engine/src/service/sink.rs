@@ -10,7 +10,7 @@ use tailwater_proto::Lsn;
 use super::options::CallOptions;
 use super::write::Write;
 use crate::database::Database;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ticket::Ticket;
 
 /// Commits of one sink that are not known to be durable.
@@ -49,6 +49,8 @@ pub struct MessageSink {
     rows: u64,
     lsn: Lsn,
     outstanding: VecDeque<Ticket>,
+    /// A message was not stored.
+    has_failed: bool,
 }
 
 /// What is durable of a call that sends many messages.
@@ -75,6 +77,7 @@ impl MessageSink {
             rows: 0,
             lsn: Lsn::ZERO,
             outstanding: VecDeque::new(),
+            has_failed: false,
         }
     }
 
@@ -95,15 +98,23 @@ impl MessageSink {
     /// # }
     /// ```
     pub fn push(&mut self, message: &[u8]) -> Result<()> {
+        if self.has_failed {
+            return Err(Error::statement(
+                "25P02",
+                "a message before failed: nothing after it is stored",
+            ));
+        }
+        self.has_failed = true;
         // Of a stream that is sent again under its key, each message is known by its place.
         let key = (self.key.as_ref()).map(|key| format!("{key}#{}", self.messages));
         let (done, ticket) = self.write.submit(&self.db, message, key.as_deref())?;
         self.messages += 1;
         self.rows += done.rows;
         self.outstanding.push_back(ticket);
-        if self.outstanding.len() > OUTSTANDING_MAX {
+        if self.outstanding.len() >= OUTSTANDING_MAX {
             self.wait_for_first()?;
         }
+        self.has_failed = false;
         Ok(())
     }
 
@@ -152,7 +163,7 @@ impl MessageSink {
     /// ```
     pub fn finish(mut self) -> Result<Vec<u8>> {
         let stored = self.stored()?;
-        self.write.acknowledge(self.rows, stored.lsn)
+        Ok(self.write.acknowledge(self.rows, stored.lsn))
     }
 
     fn wait_for_first(&mut self) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `MessageStream`: the answers of a call that streams, one by one, and from where each goes on.
 //!
-//! It holds one commit's messages at a time; who does not take them holds nobody up. Next door: `follow` and `query`.
+//! It holds the rows there are, then one commit's messages at a time; who does not take them holds nobody up. Next door: `follow` and `query`.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -10,6 +10,7 @@ use std::thread::Thread;
 
 use tailwater_capture::{Event, FeedChange, FrameStream, Op};
 use tailwater_proto::sqlstate;
+use tailwater_views::Expr;
 
 use super::follow::Follow;
 use super::options::CallOptions;
@@ -70,12 +71,15 @@ pub struct MessageStream {
     source: Source,
     ready: VecDeque<StreamItem>,
     with_tokens: bool,
+    has_ended: bool,
 }
 
 enum Source {
     Rows(RowMessages),
     Changes {
         follow: Arc<Follow>,
+        /// What is told of a row.
+        exprs: Vec<Expr>,
         changes: FrameStream,
     },
 }
@@ -95,6 +99,7 @@ impl MessageStream {
             source: Source::Rows(rows),
             ready: VecDeque::new(),
             with_tokens: false,
+            has_ended: false,
         }
     }
 
@@ -108,10 +113,12 @@ impl MessageStream {
         let mut stream = Self {
             source: Source::Changes {
                 follow: Arc::clone(follow),
+                exprs: followed.exprs,
                 changes: followed.changes,
             },
             ready: VecDeque::new(),
             with_tokens: options.with_tokens,
+            has_ended: false,
         };
         if options.since.is_none() {
             stream.push(followed.first.into(), Some(followed.token));
@@ -191,6 +198,9 @@ impl MessageStream {
             if let Some(item) = self.ready.pop_front() {
                 return Poll::Ready(Some(Ok(item)));
             }
+            if self.has_ended {
+                return Poll::Ready(None); // Behind an error there would be a gap.
+            }
             let event = match &mut self.source {
                 Source::Rows(rows) => {
                     let item = |message| StreamItem {
@@ -206,20 +216,21 @@ impl MessageStream {
                 },
             };
             if let Err(error) = event.and_then(|event| self.take(event)) {
+                self.has_ended = true;
                 return Poll::Ready(Some(Err(error)));
             }
         }
     }
 
     fn take(&mut self, event: Event) -> Result<()> {
-        let Source::Changes { follow, .. } = &self.source else {
+        let Source::Changes { follow, exprs, .. } = &self.source else {
             return Ok(());
         };
         match event {
             Event::Frame(frame) => {
                 let mut messages = Vec::with_capacity(frame.changes.len());
                 for change in &frame.changes {
-                    messages.extend(told(follow, change)?);
+                    messages.extend(told(follow, exprs, change)?);
                 }
                 let token = (!frame.more).then(|| frame.token.to_string());
                 self.push(messages, token);
@@ -263,12 +274,15 @@ impl MessageStream {
 
 /// What is told of a change: the row as it is, unless that is what was told before. So a table that gets a column more, and
 /// with it all its rows, is not told anew to who does not know the column.
-fn told(follow: &Follow, change: &FeedChange) -> Result<Option<Vec<u8>>> {
+fn told(follow: &Follow, exprs: &[Expr], change: &FeedChange) -> Result<Option<Vec<u8>>> {
     let (Op::Insert | Op::Update, Some(after)) = (change.op, &change.after) else {
         return Ok(None);
     };
-    let message = follow.message(after)?;
-    let before = change.before.as_ref().map(|before| follow.message(before));
+    let message = follow.message(exprs, after)?;
+    let before = change
+        .before
+        .as_ref()
+        .map(|before| follow.message(exprs, before));
     Ok((before.transpose()?.as_ref() != Some(&message)).then_some(message))
 }
 

@@ -8,17 +8,16 @@ use std::sync::Arc;
 use prost_reflect::MessageDescriptor;
 use tailwater_proto::{Lsn, Value};
 
-use super::answer::Answer;
 use super::method::Form;
 use super::options::CallOptions;
-use super::query::no_row;
+use super::query::{no_row, refuse_too_long};
 use super::requests::{self, Request};
 use crate::database::Database;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::execute;
 use crate::module::wire::{AckEncoder, FieldColumn, ParameterDecoder, RowDecoder};
-use crate::module::{BoundStatement, CallKind, ColumnPlan, TablePlan};
+use crate::module::{Answer, BoundStatement, CallKind, ColumnPlan, TablePlan};
 use crate::params::Parameters;
 use crate::sql::keywords::quoted;
 use crate::sql::parser::parse_one;
@@ -131,14 +130,12 @@ impl Write {
         let (sql, values) = self.statement_of(request)?;
         let key = options.idempotency_key.as_deref();
         let once = key
-            .map(|key| Request::new(db, &self.path, key))
+            .map(|key| Request::new(db, &self.path, key, request))
             .transpose()?;
         let committed = db.update(|tx| self.run(tx, &sql, &values, once.as_ref()))?;
         let done = committed.value;
-        match done.answer {
-            Some(answer) => Ok(answer),
-            None => self.acknowledge(done.rows, committed.lsn),
-        }
+        let answer = done.answer;
+        Ok(answer.unwrap_or_else(|| self.acknowledge(done.rows, committed.lsn)))
     }
 
     /// Takes a message of many; its commit is on its way. Says what it did.
@@ -160,18 +157,18 @@ impl Write {
             return Ok((done, ticket));
         }
         let once = key
-            .map(|key| Request::new(db, &self.path, key))
+            .map(|key| Request::new(db, &self.path, key, request))
             .transpose()?;
         db.submit_update(|tx| self.run(tx, &sql, &values, once.as_ref()))
     }
 
     /// The answer that says how many, and in which commit.
-    pub(super) fn acknowledge(&self, rows: u64, lsn: Lsn) -> Result<Vec<u8>> {
+    pub(super) fn acknowledge(&self, rows: u64, lsn: Lsn) -> Vec<u8> {
         let mut out = Vec::new();
         if let WriteAnswer::Ack(ack) = &self.answer {
-            ack.encode(rows, lsn.0, &mut out)?;
+            ack.encode(rows, lsn.0, &mut out);
         }
-        Ok(out)
+        out
     }
 
     fn run(
@@ -199,6 +196,7 @@ impl Write {
             count += 1;
             if count == 1 || answer.is_list() {
                 answer.encode(row.values(), &mut out)?;
+                refuse_too_long(&out)?;
             }
         }
         if count == 0 && !answer.is_list() {

@@ -36,6 +36,19 @@ pub(crate) fn parse_condition(condition: &str) -> SqlResult<Expr> {
     }
 }
 
+/// Whether nothing but the row, and parameters, decides what the expression is.
+pub(crate) fn depends_on_row_alone(expr: &tailwater_views::Expr) -> bool {
+    use tailwater_views::function::{Volatility, by_id};
+    let mut does = true;
+    expr.walk(&mut |expr| {
+        if let tailwater_views::Expr::Call { function, .. } = expr {
+            does &= by_id(*function)
+                .is_some_and(|function| function.volatility == Volatility::Immutable);
+        }
+    });
+    does
+}
+
 /// The text with a column of a table called `to`, which is written as it stands; all else stays as it was typed.
 ///
 /// Goes by words: fields, functions, types and keys of documents are left alone where their place tells them. Whoever

@@ -17,7 +17,7 @@ mod limits;
 pub mod parser;
 pub mod statement;
 
-pub(crate) use condition::{parse_condition, rename_column};
+pub(crate) use condition::{depends_on_row_alone, parse_condition, rename_column};
 pub use error::{SqlError, SqlResult};
 pub use lexer::{byte_offset, complete_prefix};
 pub use parser::{parse_one, parse_script};

@@ -23,10 +23,12 @@ pub(super) fn run(args: &ModuleDiffArgs) -> Result<u8, Failure> {
     let name = new.module_name()?;
     let undone = without_what_came(&old, &new)?;
     let files = next_files(dir, &name)?;
-    let texts = [
-        file(&changes, &new.sql(&name)),
-        file(&undone.changes_since(&new)?, &undone.sql(&name)),
-    ];
+    let down = match undone.changes_since(&new) {
+        Ok(changes) => file(&changes, &undone.sql(&name)),
+        // It says so rather than fail halfway. No statement: undoing it changes nothing.
+        Err(error) => format!("-- It cannot be undone: {}.\n", error.message()),
+    };
+    let texts = [file(&changes, &new.sql(&name)), down];
     for (path, text) in files.iter().zip(texts) {
         std::fs::write(path, text).map_err(Failure::io(format!("writing {}", path.display())))?;
         println!("{}", path.display());

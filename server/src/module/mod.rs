@@ -6,15 +6,16 @@ mod diff;
 mod read;
 
 use tailwater::module::{Binding, ModulePlan};
-use tailwater::{Database, SyncMode};
+use tailwater::{Outcome, SyncMode};
 
 use self::read::read;
 use crate::args::{
-    ModuleCheckArgs, ModuleCommand, ModuleDropArgs, ModuleInstallArgs, ModuleListArgs,
+    ModuleCheckArgs, ModuleCommand, ModuleDropArgs, ModuleInstallArgs, ModuleListArgs, TargetArgs,
 };
 use crate::failure::Failure;
 use crate::names::quoted;
 use crate::open::{Access, open};
+use crate::remote;
 
 /// Does what the command says.
 ///
@@ -44,33 +45,41 @@ fn unbound(plan: &ModulePlan) -> usize {
         .count()
 }
 
-fn writable(path: &std::path::Path) -> Result<Database, Failure> {
-    open(Some(path), Access::Write, SyncMode::Commit, None)
+/// Runs a statement where the command says; the texts in the first column of its rows.
+fn ask(target: &TargetArgs, access: Access, sql: &str) -> Result<Vec<String>, Failure> {
+    if let Some(server) = &target.server {
+        return remote::ask(server, sql);
+    }
+    let db = open(target.db.as_deref(), access, SyncMode::Commit, None)?;
+    let mut texts = Vec::new();
+    if let Outcome::Rows(rows) = db.session().execute(sql, ())? {
+        for row in rows {
+            texts.push(row?.get(0_usize)?);
+        }
+    }
+    db.close()?;
+    Ok(texts)
 }
 
 /// Installs it, and says what of it answers calls now.
 fn install(args: &ModuleInstallArgs) -> Result<u8, Failure> {
     let source = read(&args.file, &args.imports.include)?;
-    let source = args
-        .drop
-        .iter()
-        .fold(source, |source, column| source.dropping(column));
-    let (name, plan) = (source.module_name()?, source.plan()?);
-    let db = writable(&args.db)?;
-    db.install_module(&source)?;
-    db.close()?;
+    let columns = args.drop.iter();
+    let source = columns.fold(source, |source, column| source.dropping(column));
+    let plan = source.plan()?;
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => source.module_name()?,
+    };
+    ask(&args.target, Access::Write, &source.sql(&name))?;
     println!("module {name} installed");
     for table in &plan.tables {
-        println!(
-            "{} {} of {}",
-            if table.view.is_some() {
-                "view"
-            } else {
-                "table"
-            },
-            table.name,
-            table.message
-        );
+        let kind = if table.view.is_some() {
+            "view"
+        } else {
+            "table"
+        };
+        println!("{kind} {} of {}", table.name, table.message);
     }
     for method in &plan.methods {
         println!("rpc {} {}", method.path, method.binding);
@@ -79,19 +88,17 @@ fn install(args: &ModuleInstallArgs) -> Result<u8, Failure> {
 }
 
 fn list(args: &ModuleListArgs) -> Result<u8, Failure> {
-    let db = open(Some(&args.db), Access::Read, SyncMode::Commit, None)?;
     let sql = "SELECT name FROM tailwater.objects WHERE kind = 'module' ORDER BY name";
-    for row in db.query(sql, ())? {
-        println!("{}", row?.get::<String>("name")?);
+    for name in ask(&args.target, Access::Read, sql)? {
+        println!("{name}");
     }
     Ok(0)
 }
 
 fn drop_module(args: &ModuleDropArgs) -> Result<u8, Failure> {
-    let db = writable(&args.db)?;
     let words: Vec<String> = args.name.split('.').map(quoted).collect();
-    db.exec(&format!("DROP MODULE {}", words.join(".")), ())?;
-    db.close()?;
+    let sql = format!("DROP MODULE {}", words.join("."));
+    ask(&args.target, Access::Write, &sql)?;
     println!("module {} dropped; its tables stay", args.name);
     Ok(0)
 }

@@ -1,7 +1,7 @@
 //! The text of a module and of the files it imports, from the disk.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use tailwater::module::ModuleSource;
 
@@ -29,7 +29,10 @@ pub(super) fn read(file: &Path, include: &[PathBuf]) -> Result<ModuleSource, Fai
     let mut source = ModuleSource::new(name.clone(), text);
     let mut known = BTreeSet::from([name]);
     while let Some(name) = wanted.pop() {
-        if !known.insert(name.clone()) {
+        // As protoc has it: names are relative to the folders, and stay within them.
+        let mut parts = Path::new(&name).components();
+        let is_within = parts.all(|part| matches!(part, Component::Normal(_)));
+        if !is_within || !known.insert(name.clone()) {
             continue;
         }
         if known.len() > FILES_MAX {

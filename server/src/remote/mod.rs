@@ -58,6 +58,24 @@ pub(crate) fn main(args: &Args, server: &str) -> Result<u8, Failure> {
     Ok(if remote.failed > 0 { 3 } else { 0 })
 }
 
+/// Runs a statement on a server, and returns the texts in the first column of its rows.
+///
+/// # Errors
+/// When the server cannot be reached, or the statement fails.
+pub(crate) fn ask(server: &str, sql: &str) -> Result<Vec<String>, Failure> {
+    use v1::value::Kind;
+    let mut texts = Vec::new();
+    Line::open(server)?.ask(sql, |said| {
+        if let Said::Row(values) = said
+            && let Some(Kind::Text(text)) = values.into_iter().next().and_then(|value| value.kind)
+        {
+            texts.push(text);
+        }
+        Ok(())
+    })?;
+    Ok(texts)
+}
+
 /// A session far away, with a printer.
 struct Remote {
     line: Line,

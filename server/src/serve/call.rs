@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::admission::Admission;
 use super::context::{Cancel, Context};
 use super::fault::Fault;
-use super::method::{Handler, Message, Method, OpenSink, Unary};
+use super::method::{Handler, Message, Method, OpenSink, Sink, Unary};
 use super::metrics::{Front, Metrics, Observed};
 use super::modules::Modules;
 use super::registry::{Live, Registry};
@@ -195,13 +195,21 @@ impl Run {
             loop {
                 let batch = tokio::select! {
                     biased;
-                    _ = shutdown.wait_for(|is_down| *is_down) => return Err(Fault::shutting_down()),
-                    batch = batches.next() => batch,
+                    _ = shutdown.wait_for(|is_down| *is_down) => None,
+                    batch = batches.next() => Some(batch),
                 };
-                let Some(batch) = batch else { break };
+                let batch = match batch {
+                    Some(Some(batch)) => batch,
+                    Some(None) => break,
+                    None => {
+                        let told = move || Err(with_stored(&mut *sink, Fault::shutting_down()));
+                        return self.calls.work(told).await;
+                    }
+                };
                 let work = move || {
                     for request in batch {
-                        sink.push(&request?)?;
+                        let taken = request.and_then(|request| sink.push(&request));
+                        taken.map_err(|fault| with_stored(&mut *sink, fault))?;
                     }
                     Ok(sink)
                 };
@@ -270,6 +278,15 @@ impl Run {
             deadline: self.context.deadline,
         };
         Pump::new(self.calls, over, self.context.resume, observed, self.permit)
+    }
+}
+
+/// A failure of a call that takes many requests, with what of them is done.
+fn with_stored(sink: &mut dyn Sink, fault: Fault) -> Fault {
+    match sink.stored() {
+        Ok(Some(stored)) => fault.with_stored(stored),
+        Ok(None) => fault,
+        Err(worse) => worse,
     }
 }
 

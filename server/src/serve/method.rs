@@ -8,6 +8,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use prost::bytes::Bytes;
 use prost_reflect::MessageDescriptor;
+use tailwater::service::Stored;
 
 use super::context::Context;
 use super::fault::Fault;
@@ -133,6 +134,10 @@ pub(crate) trait Pulled: Send {
 pub(crate) trait Sink: Send {
     /// Takes a request.
     fn push(&mut self, request: &[u8]) -> Result<(), Fault>;
+    /// What is done and durable, for who counts it: told with what a call fails with.
+    fn stored(&mut self) -> Result<Option<Stored>, Fault> {
+        Ok(None)
+    }
     /// There are no more requests: the answer. Dropped without it, the client went away.
     fn finish(self: Box<Self>) -> Result<Vec<u8>, Fault>;
 }

@@ -11,7 +11,7 @@ use axum::http::HeaderMap;
 use tailwater::Database;
 use tailwater::module::CallKind;
 use tailwater::service::{
-    CallOptions, MessageSink, MessageStream, ServiceSet, Services, StreamItem,
+    CallOptions, MessageSink, MessageStream, ServiceSet, Services, Stored, StreamItem,
 };
 use tailwater_proto::sqlstate;
 
@@ -46,10 +46,14 @@ impl Modules {
 
     /// Shows the methods there are now. It costs next to nothing while the catalog stays the same.
     pub(crate) fn refresh(&self) -> Result<(), Fault> {
-        let set = self.services.current()?;
+        // Held from here on: who looked earlier must not show an older set later.
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let set = self.services.current()?;
         if shown.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, &set)) {
             return Ok(());
+        }
+        for (module, error) in set.damaged() {
+            tracing::error!(module, %error, "the methods of a module cannot be had");
         }
         let mut registry = builtin::registry(&self.shared)?;
         for module in set.modules() {
@@ -181,13 +185,11 @@ struct Stores(MessageSink);
 
 impl Sink for Stores {
     fn push(&mut self, request: &[u8]) -> Result<(), Fault> {
-        self.0.push(request).map_err(|error| {
-            let fault = Fault::from(error);
-            match self.0.stored() {
-                Ok(stored) => fault.with_stored(stored),
-                Err(error) => error.into(),
-            }
-        })
+        Ok(self.0.push(request)?)
+    }
+
+    fn stored(&mut self) -> Result<Option<Stored>, Fault> {
+        Ok(Some(self.0.stored()?))
     }
 
     fn finish(self: Box<Self>) -> Result<Vec<u8>, Fault> {

@@ -9,7 +9,6 @@ use tailwater_proto::Value;
 
 use super::plan::Presence;
 use super::scalar::Scalar;
-use crate::error::{Error, Result};
 
 const TEXTS: [&str; 3] = ["status", "message", "result"];
 const COUNTS: [&str; 7] = [
@@ -21,14 +20,12 @@ const TRUTHS: [&str; 2] = ["ok", "success"];
 /// Says what was stored, and where in the log.
 #[derive(Debug)]
 pub(crate) struct AckEncoder {
-    message: String,
     fields: Vec<AckField>,
 }
 
 #[derive(Debug)]
 struct AckField {
     number: u32,
-    name: String,
     scalar: Scalar,
     presence: Presence,
     says: Says,
@@ -54,7 +51,6 @@ impl AckEncoder {
                 let is_arm = oneof.is_some_and(|oneof| !oneof.is_synthetic());
                 (!is_arm).then(|| AckField {
                     number: field.number(),
-                    name: field.name().to_owned(),
                     scalar: Scalar::of(&field.kind()),
                     presence: Presence::of(&field),
                     says,
@@ -62,17 +58,11 @@ impl AckEncoder {
             })
             .collect();
         fields.sort_unstable_by_key(|field| field.number);
-        Self {
-            message: message.full_name().to_owned(),
-            fields,
-        }
+        Self { fields }
     }
 
-    /// Appends the answer: so many rows, and the number of their commit.
-    ///
-    /// # Errors
-    /// `22003` for a number that its field cannot hold.
-    pub(crate) fn encode(&self, count: u64, lsn: u64, out: &mut Vec<u8>) -> Result<()> {
+    /// Appends the answer: so many rows, and the number of their commit. A number that its field cannot hold is left out.
+    pub(crate) fn encode(&self, count: u64, lsn: u64, out: &mut Vec<u8>) {
         for field in &self.fields {
             let value = match field.says {
                 Says::Text => Value::from(format!("stored {count}, lsn {lsn}")),
@@ -80,20 +70,15 @@ impl AckEncoder {
                 Says::Lsn => Value::numeric(lsn.into()),
                 Says::True => Value::Bool(true),
             };
-            let wire = field.scalar.wire(&value).map_err(|misfit| {
-                let (message, name) = (&self.message, &field.name);
-                Error::data(
-                    misfit.sqlstate,
-                    format!("field {message}.{name}: {}", misfit.what),
-                )
-                .with_hint("give it the type uint64")
-            })?;
+            // What it tells of is done by now: what its field cannot hold is not told.
+            let Ok(wire) = field.scalar.wire(&value) else {
+                continue;
+            };
             if field.presence == Presence::Explicit || !wire.is_zero() {
                 encode_key(field.number, field.scalar.wire_type(), out);
                 wire.write(out);
             }
         }
-        Ok(())
     }
 }
 

@@ -46,6 +46,7 @@ use crate::sql::lexer::byte_offset;
 use crate::sql::statement::{Delete, Insert, KeyPart, Parsed, Statement, Update};
 use crate::sql::{SqlError, SqlResult};
 
+#[cfg(feature = "modules")]
 pub(crate) use self::from::scan;
 pub(crate) use self::typed::Typed;
 

@@ -71,9 +71,13 @@ fn install(
         Ok::<_, Fault>(source.dropping(column))
     })?;
     let plan = source.plan()?;
-    let done = database.install_module(&source)?;
+    let name = match request.name.is_empty() {
+        true => source.module_name()?,
+        false => request.name,
+    };
+    let done = database.exec(&source.sql(&name), ())?;
     Ok(v1::InstallModuleResponse {
-        name: source.module_name()?,
+        name,
         lsn: done.lsn.map_or(0, |lsn| lsn.0),
         unbound: unbound(&plan),
     })

@@ -1,18 +1,19 @@
 //! Answers: which field of a message a column of a result is, and how rows become a message.
 //!
-//! A result is the message itself, or the one message, or list of messages, in it. Next door: `query` and `write`, which have
-//! the rows.
+//! A result is the message itself, or the one message, or list of messages, in it. Next door: `crate::service`, which
+//! has the rows.
 
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
-use crate::error::{Error, Result};
-use crate::module::ModulePlan;
-use crate::module::wire::RowEncoder;
 use tailwater_proto::Value;
+
+use super::plan::ModulePlan;
+use super::wire::RowEncoder;
+use crate::error::{Error, Result};
 
 /// How rows become an answer.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// The row is the message.
     Row(RowEncoder),
     /// The row is a message within.
@@ -26,7 +27,7 @@ impl Answer {
     ///
     /// # Errors
     /// `42804` if no column is a field of the message, or of one within.
-    pub(super) fn new(
+    pub(crate) fn new(
         message: &MessageDescriptor,
         columns: &[String],
         plan: &ModulePlan,
@@ -61,12 +62,12 @@ impl Answer {
     }
 
     /// Whether all rows go into one message.
-    pub(super) const fn is_list(&self) -> bool {
+    pub(crate) const fn is_list(&self) -> bool {
         matches!(self, Self::List { .. })
     }
 
     /// Appends a row.
-    pub(super) fn encode(&self, row: &[Value], out: &mut Vec<u8>) -> Result<()> {
+    pub(crate) fn encode(&self, row: &[Value], out: &mut Vec<u8>) -> Result<()> {
         match self {
             Self::Row(encoder) => encoder.encode(row, out),
             Self::Within { tag, row: encoder } | Self::List { tag, row: encoder } => {
@@ -82,11 +83,7 @@ impl Answer {
 }
 
 /// The fields that columns are: those of the message's table by their numbers, others by their names.
-pub(super) fn numbers(
-    message: &MessageDescriptor,
-    columns: &[String],
-    plan: &ModulePlan,
-) -> Vec<Option<u32>> {
+fn numbers(message: &MessageDescriptor, columns: &[String], plan: &ModulePlan) -> Vec<Option<u32>> {
     let table = (plan.tables.iter()).find(|table| table.message == message.full_name());
     let mut taken = Vec::new();
     let mut number = |column: &String| {
@@ -107,7 +104,7 @@ pub(super) fn numbers(
 }
 
 /// What stands before the length of a message within.
-pub(super) fn tag(field: &FieldDescriptor) -> Vec<u8> {
+fn tag(field: &FieldDescriptor) -> Vec<u8> {
     const LENGTH_DELIMITED: u64 = 2;
     let mut tag = Vec::new();
     prost::encoding::encode_varint(u64::from(field.number()) << 3 | LENGTH_DELIMITED, &mut tag);
