@@ -1,9 +1,10 @@
 //! Real clients in one chat: a Go process by generated code, Python by reflection, two pages of another port in Chromium by
-//! server-sent events and WebSockets. All send while the server is killed three times; each sees each message once.
+//! server-sent events and WebSockets. All send while the server is killed three times, some calls twice under their key; each
+//! sees each message once.
 //!
 //! `.ci/clients` installs what is needed; what is not there is skipped aloud. The rooms: `people`, `site`, `room`.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
 mod served;
@@ -17,10 +18,12 @@ mod site;
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{database, run};
+use people::{Found, Person};
 use prost::Message;
 use room::Room;
 use serde_json::json;
@@ -104,74 +107,123 @@ fn table(server: &Served) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
+/// The clients that are on this machine.
+struct Clients {
+    chat_go: Option<Found>,
+    python: Option<Found>,
+    chromium: Option<Found>,
+}
+
+impl Clients {
+    fn find() -> Self {
+        let reflects = ["-c", "import grpc_reflection.v1alpha"];
+        let browsers = ["chromium", "chromium-browser", "google-chrome"];
+        Self {
+            chat_go: people::find("TAILWATER_CHAT_GO", &[], &[]),
+            python: people::find("TAILWATER_PYTHON", &["python3"], &reflects),
+            chromium: people::find("TAILWATER_CHROMIUM", &browsers, &["--version"]),
+        }
+    }
+
+    /// Starts them all; what each is called.
+    fn start(
+        &self,
+        server: &Served,
+        site: &str,
+        room: &Arc<Room>,
+        folder: &Path,
+    ) -> (Vec<&'static str>, Vec<Person>) {
+        let (mut names, mut persons) = (Vec::new(), Vec::new());
+        if let Some(chat_go) = &self.chat_go {
+            let [front] = free_ports();
+            names.push("go");
+            persons.extend(people::go(chat_go, server, &front, room));
+        }
+        if let Some(python) = &self.python {
+            names.push("python");
+            persons.push(people::python(python, server, room));
+        }
+        if let Some(chromium) = &self.chromium {
+            for page in ["events", "socket"] {
+                names.push(page);
+                let profile = folder.join(page);
+                persons.push(people::chromium(chromium, server, site, page, &profile));
+            }
+        }
+        (names, persons)
+    }
+}
+
+/// Waits until each sender has more acknowledged than before, and returns how many.
+fn talk(
+    room: &Room,
+    names: &[&str],
+    before: &BTreeMap<String, usize>,
+    what: &str,
+) -> BTreeMap<String, usize> {
+    room.wait(what, PATIENCE, |told| {
+        let of = |counts: &BTreeMap<String, usize>, name| counts.get(name).copied().unwrap_or(0);
+        names
+            .iter()
+            .all(|name| of(&told.sent, *name) >= of(before, *name) + MESSAGES_BETWEEN_KILLS)
+            .then(|| told.sent.clone())
+    })
+}
+
+/// Each reader has seen the table, and the table is what the senders had acknowledged.
+fn compare(table: &[String], sent: &BTreeMap<String, usize>, seen: &BTreeMap<String, Vec<String>>) {
+    for (name, lines) in seen {
+        let differs = lines.iter().zip(table).position(|(saw, is)| saw != is);
+        assert!(
+            lines == table,
+            "{name} saw {} lines of {}; the first other one is {differs:?}: {:?}",
+            lines.len(),
+            table.len(),
+            differs.map(|at| (&lines[at], &table[at]))
+        );
+    }
+    let numbered = |(name, count): (&String, &usize)| -> Vec<String> {
+        (0..*count).map(|n| format!("{name}: {n}")).collect()
+    };
+    let mut wanted: Vec<String> = sent.iter().flat_map(numbered).collect();
+    wanted.push("test: end".to_owned());
+    let mut there = table.to_vec();
+    wanted.sort();
+    there.sort();
+    assert_eq!(there, wanted, "what is there is not what was sent");
+}
+
 #[test]
 fn everybody_sees_each_message_once_while_the_server_is_killed() {
-    let chat_go = people::find("TAILWATER_CHAT_GO", &[], &[]);
-    let python = people::find(
-        "TAILWATER_PYTHON",
-        &["python3"],
-        &["-c", "import grpc_reflection.v1alpha"],
-    );
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let chromium = people::find("TAILWATER_CHROMIUM", &names, &["--version"]);
-
+    let clients = Clients::find();
     let began = Instant::now();
     let (dir, db) = database();
     let room = Arc::new(Room::default());
     let site = site::serve(&room);
-    let [grpc, http, front] = free_ports();
+    let [grpc, http] = free_ports();
     let origin = format!("http://{site}");
     let start = || Served::start_at(&db, &grpc, &http, &["--allow-origin", &origin]);
     let mut server = start();
     install(&server);
-
-    let (mut names, mut persons) = (Vec::new(), Vec::new());
-    if let Some(chat_go) = &chat_go {
-        names.push("go");
-        persons.extend(people::go(chat_go, &server, &front, &room));
-    }
-    if let Some(python) = &python {
-        names.push("python");
-        persons.push(people::python(python, &server, &room));
-    }
-    if let Some(chromium) = &chromium {
-        for page in ["events", "socket"] {
-            names.push(page);
-            let profile = dir.path().join(page);
-            persons.push(people::chromium(chromium, &server, &site, page, &profile));
-        }
-    }
-    if names.is_empty() {
-        return;
-    }
+    let (names, persons) = clients.start(&server, &site, &room, dir.path());
 
     // Everybody talks; each has a word acknowledged before, between and after the kills.
-    let mut before = BTreeMap::new();
+    let mut sent = BTreeMap::new();
     for kill in 0..=KILLS {
-        let what = format!("each has sent {MESSAGES_BETWEEN_KILLS} more after {kill} kills");
-        before = room.wait(&what, PATIENCE, |told| {
-            let has_sent = |name: &&str| {
-                let sent = told.sent.get(*name).copied().unwrap_or_default();
-                let before = before.get(*name).copied().unwrap_or_default();
-                sent >= before + MESSAGES_BETWEEN_KILLS
-            };
-            names.iter().all(has_sent).then(|| told.sent.clone())
-        });
-        if kill < KILLS {
+        if kill > 0 {
             server.kill();
             server = start();
         }
+        let what = format!("each sends {MESSAGES_BETWEEN_KILLS} more after {kill} kills");
+        sent = talk(&room, &names, &sent, &what);
     }
     room.enough();
     let sent = room.wait("all are quiet", PATIENCE, |told| {
-        let is_quiet = names
-            .iter()
-            .all(|name| told.quiet.iter().any(|one| one == name));
-        is_quiet.then(|| told.sent.clone())
+        let is_quiet = |name: &&str| told.quiet.iter().any(|quiet| quiet == name);
+        names.iter().all(is_quiet).then(|| told.sent.clone())
     });
     say_end(&server);
 
-    let table = table(&server);
     let seen = room.wait("all have seen the end", PATIENCE, |told| {
         let has_seen = |name: &&str| {
             let last = told.seen.get(*name).and_then(|lines| lines.last());
@@ -179,25 +231,15 @@ fn everybody_sees_each_message_once_while_the_server_is_killed() {
         };
         names.iter().all(has_seen).then(|| told.seen.clone())
     });
-    for (name, lines) in &seen {
-        assert_eq!(lines, &table, "what {name} saw is not what there is");
-    }
-    let mut wanted: Vec<String> = sent
-        .iter()
-        .flat_map(|(name, count)| (0..*count).map(move |n| format!("{name}: {n}")))
-        .chain(["test: end".to_owned()])
-        .collect();
-    let mut there = table.clone();
-    wanted.sort();
-    there.sort();
-    assert_eq!(there, wanted, "what is there is not what was sent");
+    let table = table(&server);
+    compare(&table, &sent, &seen);
     drop(persons);
     server.kill();
     run(&["check", &db]).ok();
-    let readers = seen.len();
     println!(
-        "{} messages of {sent:?} seen once by each of {readers} readers through {KILLS} kills in {:?}",
+        "{} messages, {sent:?}, seen once by each of {} readers through {KILLS} kills in {:?}",
         table.len(),
+        seen.len(),
         began.elapsed()
     );
 }

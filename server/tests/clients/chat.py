@@ -89,6 +89,8 @@ threading.Thread(target=read, daemon=True).start()
 first = 0
 for _ in sys.stdin:
     messages = [Message(sender="python", channel={"name": "tea"}, message=str(n)) for n in range(first, first + BATCH)]
+    if first % 7 == 0:
+        send(f"python-{first}", messages)  # as if its answer had been lost
     ack = send(f"python-{first}", messages)
     if not ack.status.startswith(f"stored {BATCH}, lsn "):
         say(f"failed {ack.status}")
