@@ -122,6 +122,11 @@ fn options(context: &Context) -> Result<CallOptions, Fault> {
     })
 }
 
+/// Whether a caller wants to see the tokens of its messages; what is no such word the call itself refuses.
+pub(crate) fn asks_for_tokens(metadata: &HeaderMap) -> bool {
+    said(metadata, TOKENS).ok().flatten().unwrap_or(false)
+}
+
 fn said<T: FromStr>(metadata: &HeaderMap, name: &str) -> Result<Option<T>, Fault> {
     let Some(value) = metadata.get(name) else {
         return Ok(None);

@@ -28,11 +28,16 @@ pub(crate) struct Served {
 impl Served {
     /// Serves a database on ports of its own.
     pub(crate) fn start(database: &str, more: &[&str]) -> Self {
+        Self::start_at(database, "127.0.0.1:0", "127.0.0.1:0", more)
+    }
+
+    /// Serves a database where its clients know it.
+    pub(crate) fn start_at(database: &str, grpc: &str, http: &str, more: &[&str]) -> Self {
         let mut child = Command::new(TAILWATER)
-            .args(["serve", database, "--http", "127.0.0.1:0"])
+            .args(["serve", database, "--http", http])
             .args(match more.contains(&"--grpc") {
-                true => &[][..],
-                false => &["--grpc", "127.0.0.1:0"],
+                true => vec![],
+                false => vec!["--grpc", grpc],
             })
             .args(more)
             .stdout(Stdio::piped())

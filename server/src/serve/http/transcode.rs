@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json};
 use tailwater_proto::sqlstate;
 
 use crate::serve::fault::Fault;
+use crate::serve::grpc;
 use crate::serve::method::Message;
 
 /// A message's bytes, from its JSON; nothing at all is the empty message.
@@ -60,6 +61,18 @@ pub(super) fn to_json(descriptor: &MessageDescriptor, bytes: Bytes) -> Result<St
     let message =
         DynamicMessage::decode(descriptor.clone(), bytes).map_err(|error| internal(&error))?;
     serde_json::to_string(&message).map_err(|error| internal(&error))
+}
+
+/// A message's JSON with its token beside its fields, under a name that no field has: where frames have no `id`.
+///
+/// An answer that is not an object (a wrapper, say) has no room for one and stays as it is.
+pub(super) fn with_token(mut json: String, token: &str) -> String {
+    if json.starts_with('{') && json.pop() == Some('}') {
+        let comma = if json.len() > 1 { "," } else { "" };
+        let token = Json::from(token);
+        json.push_str(&format!("{comma}\"{}\":{token}}}", grpc::TOKEN));
+    }
+    json
 }
 
 /// A message's bytes, from a query string: `request` holds all of it as JSON, or each field has its own name, with dots
@@ -185,6 +198,17 @@ mod tests {
         for wrong in ["{", "[]", "{\"sq\": 1}", "{} {}", "{\"sql\": 1}"] {
             let fault = from_json(&query, wrong.as_bytes()).unwrap_err();
             assert_eq!(fault.sqlstate(), "22P03", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_token_stands_beside_the_fields() {
+        for (json, expected) in [
+            ("{}", r#"{"tailwater-token":"a\"b"}"#),
+            (r#"{"n":1}"#, r#"{"n":1,"tailwater-token":"a\"b"}"#),
+            ("\"text\"", "\"text\""),
+        ] {
+            assert_eq!(with_token(json.to_owned(), "a\"b"), expected);
         }
     }
 

@@ -1,5 +1,6 @@
 //! WebSockets, for what browsers cannot do otherwise: many requests. A text frame is a message as JSON, a binary frame one as
-//! Protobuf; answers come as the first request did. An empty text frame says that no more requests follow.
+//! Protobuf; answers come as the first request did, with tokens in JSON, too, for a caller that asks. An empty text frame says
+//! that no more requests follow.
 //!
 //! The end is the close code: 1000, or 4000 and the number of the gRPC status, with SQLSTATE and words as the reason.
 
@@ -22,6 +23,7 @@ use super::{Asked, demand_caller, refuse, transcode};
 use crate::serve::fault::{Fault, TOO_SLOW};
 use crate::serve::method::Message;
 use crate::serve::metrics::Front;
+use crate::serve::modules;
 
 /// Close codes of programs begin here; the number of the status is added.
 const CLOSE_BASE: u16 = 4_000;
@@ -157,12 +159,16 @@ async fn send(
     is_binary: &AtomicBool,
     message: Message,
 ) -> Result<(), Fault> {
-    let frame = match is_binary.load(Ordering::Relaxed) {
-        true => Frame::Binary(message.bytes),
-        false => {
-            let json = transcode::shown(&asked.method.output, &message)?;
-            Frame::Text((&*json).into())
-        }
+    let frame = if is_binary.load(Ordering::Relaxed) {
+        Frame::Binary(message.bytes)
+    } else {
+        let json = transcode::shown(&asked.method.output, &message)?;
+        Frame::Text(match message.token {
+            Some(token) if modules::asks_for_tokens(&asked.headers) => {
+                transcode::with_token(json.to_string(), &token).into()
+            }
+            _ => (&*json).into(),
+        })
     };
     let slow = || Fault::new(TOO_SLOW, "the client did not read for too long");
     match timeout(asked.web.calls.patience.slow_client, sending.send(frame)).await {
