@@ -328,6 +328,44 @@ fn a_client_that_does_not_read_is_cut_and_goes_on_later() {
     assert!(seen.values().all(|times| *times == 1));
 }
 
+/// Bytes of memory a process has.
+fn resident(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? << 10)
+}
+
+#[test]
+fn many_clients_that_do_not_read_cost_little_memory() {
+    const CLIENTS: u64 = 200;
+    let (_dir, db) = database();
+    let server = Served::start(&db, &["--slow-client", "60s"]);
+    server.exec("CREATE TABLE t (id INT PRIMARY KEY, x TEXT)");
+    let Some(before) = resident(server.pid()) else {
+        println!("skipped: the system does not tell a process's memory");
+        return;
+    };
+    let accept = [("accept", "text/event-stream")];
+    let open = |_| send(&server.http, "GET", FOLLOW_T, &accept, b"");
+    let clients: Vec<_> = (0..CLIENTS).map(open).collect();
+    server.wait_for_metric(OPEN_STREAMS, |open| open == CLIENTS as f64);
+    // More than the sockets of a client take.
+    for id in 0..200 {
+        server.exec(&format!("INSERT INTO t VALUES ({id}, repeat('x', 50000))"));
+    }
+    let after = resident(server.pid()).unwrap();
+    // The rows themselves, in memory and in the feed, and what each client has waiting.
+    let rows = 3 * 200 * 50_000;
+    let grown = after.saturating_sub(before + rows) / CLIENTS;
+    println!("{} KiB a client", grown >> 10);
+    assert!(grown < 400 << 10, "{grown} bytes a client");
+    assert_eq!(server.metric(OPEN_STREAMS), CLIENTS as f64);
+    drop(clients);
+    server.wait_for_metric(OPEN_STREAMS, |open| open == 0.0);
+}
+
 type Socket =
     tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 

@@ -167,12 +167,6 @@ impl Settings {
         let memory = args.memory.clone().or(file.memory);
         let timeout = args.statement_timeout.clone().or(file.statement_timeout);
         let level = text(&args.log_level, file.log_level, "info");
-        let certificates = args.tls_cert.clone().or(file.tls_cert);
-        let tls = match (certificates, args.tls_key.clone().or(file.tls_key)) {
-            (None, None) => None,
-            (Some(certificates), Some(key)) => Some((certificates, key)),
-            _ => return Err(wrong("tls-cert", "it goes with --tls-key")),
-        };
         let mut origins = args.allow_origin.clone();
         origins.extend(file.allow_origin);
         Ok(Self {
@@ -180,7 +174,7 @@ impl Settings {
             grpc: addresses("grpc", &text(&args.grpc, file.grpc, "127.0.0.1:50051"))?,
             http: addresses("http", &text(&args.http, file.http, "127.0.0.1:8080"))?,
             origins,
-            tls,
+            tls: tls(args, file.tls_cert, file.tls_key)?,
             is_insecure: args.insecure || file.insecure,
             sync: args.sync.or(file.sync).unwrap_or(Sync::Commit),
             memory: memory.map(|text| size("memory", &text)).transpose()?,
@@ -216,6 +210,20 @@ impl Settings {
                 .or(file.log_format)
                 .unwrap_or(LogFormat::Text),
         })
+    }
+}
+
+/// The files of TLS: both of them, or none.
+fn tls(
+    args: &ServeArgs,
+    certificates: Option<PathBuf>,
+    key: Option<PathBuf>,
+) -> Result<Option<(PathBuf, PathBuf)>, Failure> {
+    let certificates = args.tls_cert.clone().or(certificates);
+    match (certificates, args.tls_key.clone().or(key)) {
+        (None, None) => Ok(None),
+        (Some(certificates), Some(key)) => Ok(Some((certificates, key))),
+        _ => Err(wrong("tls-cert", "it goes with --tls-key")),
     }
 }
 
