@@ -190,7 +190,13 @@ fn compare(table: &[String], sent: &BTreeMap<String, usize>, seen: &BTreeMap<Str
     let mut there = table.to_vec();
     wanted.sort();
     there.sort();
-    assert_eq!(there, wanted, "what is there is not what was sent");
+    let differs = there.iter().zip(&wanted).find(|(is, sent)| is != sent);
+    assert!(
+        there == wanted,
+        "{} messages are there, {} were sent; the first that differ are {differs:?}",
+        there.len(),
+        wanted.len()
+    );
 }
 
 #[test]
