@@ -650,3 +650,64 @@ fn an_administrator_sees_and_does() {
         assert_eq!(out.trim(), "1");
     });
 }
+
+/// Many follow one table while it is written: most share one feed, some come late, some read slowly, some go and come back.
+/// Whoever it is has each row once and in order.
+#[test]
+fn many_streams_that_share_a_feed_have_each_row_once() {
+    const ROWS: i64 = 400;
+    let (_dir, db) = database();
+    let server = Served::start(&db, &[]);
+    server.exec("CREATE TABLE t (id INT PRIMARY KEY, x TEXT); INSERT INTO t VALUES (0, '')");
+    let insert = |id: i64| {
+        // Large enough that a stream which is not read falls behind the others.
+        server.exec(&format!("INSERT INTO t VALUES ({id}, repeat('x', 10000))"));
+    };
+    block_on(async {
+        let client = Client::of(&server.grpc).await;
+        let follow = |number: i64| {
+            let mut client = client.clone();
+            tokio::spawn(async move {
+                let mut ids: Vec<i64> = Vec::new();
+                let mut token = Vec::new();
+                while ids.last() != Some(&ROWS) {
+                    let request = v1::SubscribeRequest {
+                        token: token.clone(),
+                        ..subscribe("t")
+                    };
+                    let mut stream = client.open(SUBSCRIBE, request).await.unwrap();
+                    // Every third breaks off now and then, and goes on after its token.
+                    let mut left = if number % 3 == 0 { 50 } else { i64::MAX };
+                    while left > 0 && ids.last() != Some(&ROWS) {
+                        let frame: v1::FeedFrame = next(&mut stream).await.unwrap().unwrap();
+                        for change in frame.changes {
+                            match change.after.unwrap().values[0].kind {
+                                Some(v1::value::Kind::Int(id)) => ids.push(id),
+                                _ => panic!(),
+                            }
+                        }
+                        if !frame.token.is_empty() {
+                            token = frame.token;
+                        }
+                        left -= 1;
+                        if number % 4 == 1 {
+                            tokio::time::sleep(Duration::from_millis(2)).await;
+                        }
+                    }
+                }
+                assert_eq!(ids, (0..=ROWS).collect::<Vec<_>>(), "stream {number}");
+            })
+        };
+        let mut streams: Vec<_> = (0..24).map(follow).collect();
+        for id in 1..=ROWS {
+            tokio::task::block_in_place(|| insert(id));
+            if id % 40 == 0 && id < ROWS {
+                streams.push(follow(id + 1));
+            }
+        }
+        for stream in streams {
+            stream.await.unwrap();
+        }
+    });
+    server.wait_for_metric(OPEN_STREAMS, |open| open == 0.0);
+}

@@ -6,6 +6,7 @@ mod common;
 mod served;
 
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use common::{TAILWATER, database, run};
 use served::{Answer, Client, Events, Served, block_on, get, next, post, told};
@@ -312,6 +313,81 @@ fn other_machines_are_not_listened_to_unasked() {
             .contains("HINT"),
         "say an address"
     );
+}
+
+/// A connection that is encrypted, to a server whose certificate is known.
+async fn encrypted(
+    address: &str,
+    certificate: &rcgen::Certificate,
+    protocol: &str,
+) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.der().clone()).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = connector
+        .connect("localhost".try_into().unwrap(), socket)
+        .await
+        .unwrap();
+    assert_eq!(
+        stream.get_ref().1.alpn_protocol(),
+        Some(protocol.as_bytes())
+    );
+    stream
+}
+
+#[test]
+fn with_encryption_and_tokens_other_machines_are_listened_to() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (dir, db) = database();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (cert, key) = (path("cert.pem"), path("key.pem"));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let tls = ["--tls-cert", &cert, "--tls-key", &key];
+    let open = [
+        &["serve", &db, "--grpc", "0.0.0.0:0", "--http", "off"][..],
+        &tls,
+    ]
+    .concat();
+    assert!(run(&open).err.contains("without access tokens is refused"));
+    let swapped = ["serve", &db, "--tls-cert", &key, "--tls-key", &cert];
+    assert!(run(&swapped).err.contains("PEM"));
+    let ada = token(&db, "ada", "read");
+    let server = Served::start(&db, &[&["--grpc", "0.0.0.0:0"][..], &tls].concat());
+    block_on(async {
+        let mut socket = encrypted(&server.http, &made.cert, "http/1.1").await;
+        let body = "{\"sql\": \"SELECT 42\"}";
+        let request = format!(
+            "POST {QUERY} HTTP/1.0\r\ncontent-type: application/json\r\nauthorization: Bearer {ada}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // Whether the end of the stream is announced does not matter here.
+        let _ = socket.read_to_string(&mut answer).await;
+        assert!(answer.contains("\"42\""), "{answer}");
+
+        let address = server.grpc.replace("0.0.0.0", "127.0.0.1");
+        let socket = encrypted(&address, &made.cert, "h2").await;
+        let mut client = Client::over(socket)
+            .await
+            .with("authorization", format!("Bearer {ada}"));
+        let query = v1::QueryRequest {
+            sql: "SELECT 42".into(),
+            ..v1::QueryRequest::default()
+        };
+        let answer: v1::QueryResponse = client.unary(QUERY, query).await.unwrap();
+        assert_eq!(answer.rows.len(), 1);
+    });
 }
 
 #[test]

@@ -27,6 +27,11 @@ impl FrameEncoder {
         }
     }
 
+    /// Whether whoever had all frames knows the columns.
+    pub(crate) const fn are_columns_told(&self) -> bool {
+        self.are_columns_told
+    }
+
     /// The bytes of an event; `None` for kinds of events that are new to this program.
     pub(crate) fn encode(&mut self, event: FeedEvent) -> Option<Vec<u8>> {
         let frame = self.frame(event)?;

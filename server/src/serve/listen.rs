@@ -14,11 +14,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version,
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tailwater_proto::sqlstate;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
@@ -65,6 +68,7 @@ pub(crate) struct House {
     limits: Arc<Limits>,
     connections: Arc<Semaphore>,
     cors: Option<CorsLayer>,
+    tls: Option<TlsAcceptor>,
     /// Whether browsers are asked by which name they came here.
     checks_host: bool,
 }
@@ -74,6 +78,7 @@ impl House {
         calls: Arc<Calls>,
         limits: Limits,
         origins: Vec<String>,
+        tls: Option<TlsAcceptor>,
         checks_host: bool,
     ) -> Self {
         let web = http::Web {
@@ -87,6 +92,7 @@ impl House {
             connections: Arc::new(Semaphore::new(limits.connections_max)),
             limits: Arc::new(limits),
             cors: cors(&origins),
+            tls,
             checks_host,
         }
     }
@@ -124,15 +130,29 @@ impl House {
             let (house, watcher) = (self.clone(), connections.watcher());
             tokio::spawn(async move {
                 let _kept = (place, open);
-                let builder = house.builder();
-                let service = service_fn(move |request| house.clone().answer(door, peer, request));
-                let service = TowerToHyperService::new(service);
-                let connection =
-                    builder.serve_connection_with_upgrades(TokioIo::new(socket), service);
-                if let Err(error) = watcher.watch(connection.into_owned()).await {
-                    tracing::debug!(%peer, %error, "a connection broke");
+                match house.tls.clone() {
+                    None => house.keep(door, peer, socket, watcher).await,
+                    Some(tls) => match timeout(HEAD_TIMEOUT, tls.accept(socket)).await {
+                        Ok(Ok(socket)) => house.keep(door, peer, socket, watcher).await,
+                        Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
+                        Err(_) => tracing::debug!(%peer, "TLS took too long"),
+                    },
                 }
             });
+        }
+    }
+
+    /// Serves a connection until it ends.
+    async fn keep<S>(self, door: Door, peer: SocketAddr, socket: S, watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let builder = self.builder();
+        let service = service_fn(move |request| self.clone().answer(door, peer, request));
+        let service = TowerToHyperService::new(service);
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), service);
+        if let Err(error) = watcher.watch(connection.into_owned()).await {
+            tracing::debug!(%peer, %error, "a connection broke");
         }
     }
 

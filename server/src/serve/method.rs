@@ -3,6 +3,7 @@
 //! The work is blocking and knows no protocol; front ends know methods and no work. Next door: `call`, which runs one on
 //! behalf of the other, and `registry`, which holds them.
 
+use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll};
 
 use prost::bytes::Bytes;
@@ -19,6 +20,29 @@ pub(crate) struct Message {
     pub(crate) bytes: Bytes,
     /// Where its stream goes on after it.
     pub(crate) token: Option<String>,
+    /// Which commit it tells of, or up to which, in a feed.
+    pub(crate) position: Option<Position>,
+    /// The feed ends with it, and begins anew.
+    pub(crate) starts_over: bool,
+    /// Its JSON once somebody needs it, where many get the same message.
+    pub(crate) json: Option<Arc<OnceLock<Arc<str>>>>,
+}
+
+/// A place in a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// The commit.
+    pub(crate) lsn: u64,
+    /// Further messages of the same commit follow.
+    pub(crate) more: bool,
+}
+
+impl Message {
+    /// The same, for many.
+    pub(crate) fn shared(mut self) -> Self {
+        self.json = Some(Arc::default());
+        self
+    }
 }
 
 impl From<Vec<u8>> for Message {
@@ -26,6 +50,9 @@ impl From<Vec<u8>> for Message {
         Self {
             bytes: bytes.into(),
             token: None,
+            position: None,
+            starts_over: false,
+            json: None,
         }
     }
 }

@@ -10,6 +10,7 @@ mod context;
 mod fault;
 mod grpc;
 mod http;
+mod hub;
 mod listen;
 mod method;
 mod metrics;
@@ -20,6 +21,7 @@ mod scope;
 pub(crate) mod settings;
 mod status;
 mod stream;
+mod tls;
 pub(crate) mod token;
 pub(crate) mod token_command;
 
@@ -109,13 +111,15 @@ fn refuse_open_door(settings: &Settings, tokens: &Tokens) -> Result<(), Failure>
         }
         return Ok(());
     }
-    let lacks = match tokens.is_required() {
-        true => "without encryption",
-        false => "without encryption and without access tokens",
+    let lacks = match (settings.tls.is_some(), tokens.is_required()) {
+        (true, true) => return Ok(()),
+        (false, true) => "without encryption",
+        (true, false) => "without access tokens",
+        (false, false) => "without encryption and without access tokens",
     };
     Err(Failure::usage(
         format!("listening on {open}, which other machines can reach, {lacks} is refused"),
-        "listen on 127.0.0.1 behind a proxy that has TLS, make tokens with tailwater token create, or say --insecure",
+        "give --tls-cert and --tls-key, make tokens with tailwater token create, or say --insecure",
     ))
 }
 
@@ -126,6 +130,10 @@ fn serve(
     tokens: Tokens,
 ) -> Result<(), Failure> {
     let (stop, shutdown) = watch::channel(false);
+    let files = settings.tls.as_ref();
+    let tls = files
+        .map(|(certificates, key)| tls::acceptor(certificates, key))
+        .transpose()?;
     let checks_host = !tokens.is_required() && !settings.is_insecure;
     let calls = calls(settings, database, tokens, shutdown.clone())?;
     let limits = Limits {
@@ -138,6 +146,7 @@ fn serve(
         Arc::clone(&calls),
         limits,
         settings.origins.clone(),
+        tls,
         checks_host,
     );
     runtime.block_on(async {
@@ -184,6 +193,7 @@ fn calls(
         metrics: Arc::new(Metrics::new()),
         registry: Arc::new(Live::new(Arc::new(Registry::default()))),
         statements: Arc::new(Statements::default()),
+        hubs: Arc::default(),
         shutdown: shutdown.clone(),
         message_bytes_max: settings.message_bytes_max,
         began: Instant::now(),

@@ -35,6 +35,14 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) allow_origin: Vec<String>,
 
+    /// Encrypt both addresses with this chain of certificates, as PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The private key of --tls-cert, as PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+
     /// Listen to other machines without encryption, or without access tokens.
     #[arg(long)]
     pub(crate) insecure: bool,
@@ -113,6 +121,8 @@ pub(crate) struct Settings {
     pub(crate) grpc: Vec<SocketAddr>,
     pub(crate) http: Vec<SocketAddr>,
     pub(crate) origins: Vec<String>,
+    /// Certificates and key.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
     pub(crate) is_insecure: bool,
     pub(crate) sync: Sync,
     pub(crate) memory: Option<u64>,
@@ -157,6 +167,12 @@ impl Settings {
         let memory = args.memory.clone().or(file.memory);
         let timeout = args.statement_timeout.clone().or(file.statement_timeout);
         let level = text(&args.log_level, file.log_level, "info");
+        let certificates = args.tls_cert.clone().or(file.tls_cert);
+        let tls = match (certificates, args.tls_key.clone().or(file.tls_key)) {
+            (None, None) => None,
+            (Some(certificates), Some(key)) => Some((certificates, key)),
+            _ => return Err(wrong("tls-cert", "it goes with --tls-key")),
+        };
         let mut origins = args.allow_origin.clone();
         origins.extend(file.allow_origin);
         Ok(Self {
@@ -164,6 +180,7 @@ impl Settings {
             grpc: addresses("grpc", &text(&args.grpc, file.grpc, "127.0.0.1:50051"))?,
             http: addresses("http", &text(&args.http, file.http, "127.0.0.1:8080"))?,
             origins,
+            tls,
             is_insecure: args.insecure || file.insecure,
             sync: args.sync.or(file.sync).unwrap_or(Sync::Commit),
             memory: memory.map(|text| size("memory", &text)).transpose()?,

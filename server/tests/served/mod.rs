@@ -29,14 +29,11 @@ impl Served {
     /// Serves a database on ports of its own.
     pub(crate) fn start(database: &str, more: &[&str]) -> Self {
         let mut child = Command::new(TAILWATER)
-            .args([
-                "serve",
-                database,
-                "--grpc",
-                "127.0.0.1:0",
-                "--http",
-                "127.0.0.1:0",
-            ])
+            .args(["serve", database, "--http", "127.0.0.1:0"])
+            .args(match more.contains(&"--grpc") {
+                true => &[][..],
+                false => &["--grpc", "127.0.0.1:0"],
+            })
             .args(more)
             .stdout(Stdio::piped())
             .spawn()
@@ -287,7 +284,26 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) async fn of(address: &str) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-        let channel = endpoint.connect().await.unwrap();
+        Self::by(endpoint.connect().await.unwrap())
+    }
+
+    /// Over a connection that is there.
+    pub(crate) async fn over<S>(socket: S) -> Self
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+    {
+        let mut socket = Some(socket);
+        let connector = tower::service_fn(move |_| {
+            let socket = socket
+                .take()
+                .ok_or_else(|| std::io::Error::other("only one"));
+            std::future::ready(socket.map(hyper_util::rt::TokioIo::new))
+        });
+        let endpoint = Endpoint::from_static("http://localhost");
+        Self::by(endpoint.connect_with_connector(connector).await.unwrap())
+    }
+
+    fn by(channel: Channel) -> Self {
         Self {
             grpc: tonic::client::Grpc::new(channel).max_decoding_message_size(64 << 20),
             metadata: Vec::new(),

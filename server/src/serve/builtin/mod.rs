@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use super::context::Context;
 use super::fault::Fault;
+use super::hub::Hubs;
 use super::method::{Handler, Method, Source};
 use super::metrics::Metrics;
 use super::registry::{Live, Registry};
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) registry: Arc<Live>,
     pub(crate) statements: Arc<Statements>,
+    pub(crate) hubs: Arc<Hubs>,
     pub(crate) shutdown: watch::Receiver<bool>,
     /// Bytes an answer may have.
     pub(crate) message_bytes_max: usize,

@@ -72,7 +72,7 @@ async fn events(asked: &Asked, body: Option<Body>) -> Result<Response, Fault> {
 }
 
 fn event(output: &MessageDescriptor, message: Message) -> Result<Event, Fault> {
-    let data = transcode::to_json(output, message.bytes)?;
+    let data = transcode::shown(output, &message)?;
     Ok(with_id(
         Event::default().data(data),
         message.token.as_deref(),

@@ -2,6 +2,8 @@
 //!
 //! Only browsers and people go through a dynamic message here; gRPC stays bytes.
 
+use std::sync::Arc;
+
 use prost::Message as _;
 use prost::bytes::Bytes;
 use prost_reflect::{DynamicMessage, Kind, MessageDescriptor};
@@ -9,6 +11,7 @@ use serde_json::{Map, Value as Json};
 use tailwater_proto::sqlstate;
 
 use crate::serve::fault::Fault;
+use crate::serve::method::Message;
 
 /// A message's bytes, from its JSON; nothing at all is the empty message.
 pub(super) fn from_json(descriptor: &MessageDescriptor, text: &[u8]) -> Result<Bytes, Fault> {
@@ -31,6 +34,19 @@ fn malformed(descriptor: &MessageDescriptor, error: &serde_json::Error) -> Fault
         "the body is the JSON of a {}; 64-bit integers may be texts, bytes are base64",
         descriptor.full_name()
     ))
+}
+
+/// A message's JSON; made once where many get the message.
+pub(super) fn shown(descriptor: &MessageDescriptor, message: &Message) -> Result<Arc<str>, Fault> {
+    if let Some(known) = message.json.as_ref().and_then(|json| json.get()) {
+        return Ok(Arc::clone(known));
+    }
+    let json: Arc<str> = to_json(descriptor, message.bytes.clone())?.into();
+    if let Some(place) = &message.json {
+        // Two may make it at once: it is the same.
+        let _ = place.set(Arc::clone(&json));
+    }
+    Ok(json)
 }
 
 /// A message's JSON, from its bytes.

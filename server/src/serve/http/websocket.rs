@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use super::{Asked, demand_caller, refuse, transcode};
 use crate::serve::fault::{Fault, TOO_SLOW};
+use crate::serve::method::Message;
 use crate::serve::metrics::Front;
 
 /// Close codes of programs begin here; the number of the status is added.
@@ -92,7 +93,7 @@ async fn converse(asked: Asked, socket: WebSocket) {
                 Some(Err(fault)) => break Some(Err(fault)),
                 Some(Ok(message)) => message,
             };
-            if let Err(fault) = send(&asked, &mut sending, &is_binary, message.bytes).await {
+            if let Err(fault) = send(&asked, &mut sending, &is_binary, message).await {
                 break Some(Err(fault));
             }
         },
@@ -141,11 +142,14 @@ async fn send(
     asked: &Asked,
     sending: &mut SplitSink<WebSocket, Frame>,
     is_binary: &AtomicBool,
-    bytes: Bytes,
+    message: Message,
 ) -> Result<(), Fault> {
     let frame = match is_binary.load(Ordering::Relaxed) {
-        true => Frame::Binary(bytes),
-        false => Frame::Text(transcode::to_json(&asked.method.output, bytes)?.into()),
+        true => Frame::Binary(message.bytes),
+        false => {
+            let json = transcode::shown(&asked.method.output, &message)?;
+            Frame::Text((&*json).into())
+        }
     };
     let slow = || Fault::new(TOO_SLOW, "the client did not read for too long");
     match timeout(asked.web.calls.patience.slow_client, sending.send(frame)).await {
