@@ -4,6 +4,8 @@
 //! Nothing points here. Doors: `bin/compare`, and `benches/measures` for criterion.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "peers")]
+pub mod chat;
 pub mod latency;
 mod measure;
 mod measures;

@@ -20,17 +20,20 @@ pub enum Suite {
     Feed,
     /// Opening after a crash.
     Recover,
+    /// A module served over loopback.
+    Module,
 }
 
 impl Suite {
     /// All suites, in the order of the table.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Commit,
         Self::Ingest,
         Self::View,
         Self::Query,
         Self::Feed,
         Self::Recover,
+        Self::Module,
     ];
 
     /// Its name on the command line.
@@ -43,6 +46,7 @@ impl Suite {
             Self::Query => "query",
             Self::Feed => "feed",
             Self::Recover => "recover",
+            Self::Module => "module",
         }
     }
 }

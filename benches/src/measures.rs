@@ -1,8 +1,26 @@
 //! `MEASURES`: every budget of the design is a row here, and a row is all that another measure takes.
 
 use crate::measure::{Contenders, Measure, Suite, Unit};
-use crate::workload::{commit, feed, group, ingest, latency, nexmark, read, recover, view};
+use crate::workload::{commit, feed, group, ingest, latency, module, nexmark, read, recover, view};
 use crate::{Field, Place, Result, Sampler};
+
+/// Over gRPC, beside a service by hand.
+const fn served(
+    name: &'static str,
+    aim: &'static str,
+    operations: u64,
+    field: fn(&Place) -> Result<Vec<Sampler>>,
+) -> Measure {
+    Measure {
+        name,
+        suite: Suite::Module,
+        unit: Unit::PerSecond,
+        aim,
+        operations,
+        rows: 1,
+        contenders: Contenders::Sampled(field),
+    }
+}
 
 /// One of Nexmark's queries.
 const fn per_core(name: &'static str, field: fn(&Place) -> Result<Field>) -> Measure {
@@ -216,6 +234,30 @@ pub const MEASURES: &[Measure] = &[
         rows: recover::ROWS,
         contenders: Contenders::Measured(recover::replay),
     },
+    served(
+        "module: durable inserts one by one, 64 clients",
+        "at least 2 x the service by hand",
+        16_000,
+        module::unary,
+    ),
+    served(
+        "module: durable inserts in streams, 64 clients",
+        "at least 2 x the service by hand",
+        32_000,
+        module::streamed,
+    ),
+    served(
+        "module: fan-out to 1,000 streams, message after message",
+        "at least 5 x the service by hand",
+        100,
+        module::told,
+    ),
+    served(
+        "module: fan-out to 1,000 streams, a stream of messages",
+        "at least 5 x the service by hand",
+        1_000,
+        module::poured,
+    ),
 ];
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use tailwater_benches::{Line, MEASURES, Measure, Place, Result, Suite, race};
 
 const USAGE: &str = "\
 compare SUITE [--rounds N] [--dir FOLDER] [--only TEXT]
-  SUITE     commit, ingest, view, query, feed, recover, all
+  SUITE     commit, ingest, view, query, feed, recover, module, all
   --rounds  how often each takes its turn, at least 5 (default 7); the median counts
   --dir     a folder on the disk to measure (default: the system's for temporary files)
   --only    only measures with this text in their name";

@@ -38,7 +38,7 @@ pub struct Sqlite {
 const FILE: &str = "peer.sqlite";
 const INSERT: &str = "INSERT INTO t VALUES (?1, ?2, ?3)";
 
-pub(super) fn connect(path: &Path, sync: Sync) -> Result<Connection> {
+pub(crate) fn connect(path: &Path, sync: Sync) -> Result<Connection> {
     let connection = Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let setting = match sync {

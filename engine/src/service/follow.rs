@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tailwater_capture::{FrameStream, LagPolicy};
 use tailwater_proto::row_codec::RowView;
-use tailwater_proto::{ColumnId, Value, sqlstate};
+use tailwater_proto::{ColumnId, Lsn, Value, sqlstate};
 use tailwater_views::cast::cast;
 use tailwater_views::expr::{CastMode, Literal};
 use tailwater_views::plan::{Field, SortKey};
@@ -73,6 +73,8 @@ pub(super) struct Followed {
     pub(super) first: VecDeque<Vec<u8>>,
     /// Goes on behind the rows there are.
     pub(super) token: String,
+    /// The commit that they are read at.
+    pub(super) lsn: Lsn,
     pub(super) changes: FrameStream,
     /// What is told of a row, with what the request says in it.
     pub(super) exprs: Vec<Expr>,
@@ -171,6 +173,7 @@ impl Follow {
         Ok(Followed {
             first,
             token: subscription.token().to_string(),
+            lsn: subscription.token().lsn,
             changes: subscription.into_stream(),
             exprs: substituted(&self.exprs, &values),
         })

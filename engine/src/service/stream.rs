@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use tailwater_capture::{Event, FeedChange, FrameStream, Op};
-use tailwater_proto::sqlstate;
+use tailwater_proto::{Lsn, sqlstate};
 use tailwater_views::Expr;
 
 use super::follow::Follow;
@@ -35,6 +35,8 @@ pub struct StreamItem {
     pub message: Option<Vec<u8>>,
     /// From where a call goes on behind this message; `None` within the rows there are, or within a commit.
     pub token: Option<String>,
+    /// The commit that the message tells of, or up to which all is told; of the rows there are, the one they are read at.
+    pub lsn: Lsn,
 }
 
 /// The answers of a call that streams.
@@ -121,7 +123,7 @@ impl MessageStream {
             has_ended: false,
         };
         if options.since.is_none() {
-            stream.push(followed.first.into(), Some(followed.token));
+            stream.push(followed.first.into(), Some(followed.token), followed.lsn);
         }
         Ok(stream)
     }
@@ -205,7 +207,7 @@ impl MessageStream {
                 Source::Rows(rows) => {
                     let item = |message| StreamItem {
                         message: Some(message),
-                        token: None,
+                        ..StreamItem::default()
                     };
                     return Poll::Ready(rows.next().map(|next| next.map(item)).transpose());
                 }
@@ -222,6 +224,40 @@ impl MessageStream {
         }
     }
 
+    /// How far the stream has come without a word, if that is further than what it told last: an item without a message. To be
+    /// asked when it is idle.
+    ///
+    /// ```
+    /// # use tailwater::module::ModuleSource;
+    /// # fn main() -> tailwater::Result<()> {
+    /// # let db = tailwater::Database::memory()?;
+    /// # db.install_module(&ModuleSource::new("s.proto", "syntax = \"proto3\"; service S { rpc All(Of) returns (stream Item); } message Of {} message Item { string id = 1; }"))?;
+    /// let services = tailwater::service::Services::new(&db).current()?;
+    /// let mut stream = services.method("/S/All").unwrap().open_stream(&db, b"", &Default::default())?;
+    /// while stream.try_recv()?.is_some() {}
+    /// db.exec("CREATE TABLE other (id INT PRIMARY KEY)", ())?;
+    /// assert!(stream.try_recv()?.is_none());
+    /// assert_eq!(stream.progress().unwrap().lsn, db.visible_lsn());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn progress(&mut self) -> Option<StreamItem> {
+        let Source::Changes { changes, .. } = &mut self.source else {
+            return None;
+        };
+        if !self.ready.is_empty() {
+            return None;
+        }
+        match changes.progress()? {
+            Event::Progress { lsn, token } => Some(StreamItem {
+                message: None,
+                token: Some(token.to_string()),
+                lsn,
+            }),
+            _ => None,
+        }
+    }
+
     fn take(&mut self, event: Event) -> Result<()> {
         let Source::Changes { follow, exprs, .. } = &self.source else {
             return Ok(());
@@ -233,11 +269,11 @@ impl MessageStream {
                     messages.extend(told(follow, exprs, change)?);
                 }
                 let token = (!frame.more).then(|| frame.token.to_string());
-                self.push(messages, token);
+                self.push(messages, token, frame.lsn);
                 Ok(())
             }
-            Event::Progress { token, .. } | Event::SnapshotEnd { token, .. } => {
-                self.push(Vec::new(), Some(token.to_string()));
+            Event::Progress { token, lsn } | Event::SnapshotEnd { token, lsn } => {
+                self.push(Vec::new(), Some(token.to_string()), lsn);
                 Ok(())
             }
             Event::SnapshotBegin { .. } | Event::SnapshotRows { .. } => Ok(()),
@@ -251,12 +287,13 @@ impl MessageStream {
     }
 
     /// Messages of which the last is the one that the token stands behind.
-    fn push(&mut self, messages: Vec<Vec<u8>>, token: Option<String>) {
+    fn push(&mut self, messages: Vec<Vec<u8>>, token: Option<String>, lsn: Lsn) {
         let last = messages.len().checked_sub(1);
         if last.is_none() && token.is_some() {
             self.ready.push_back(StreamItem {
                 message: None,
                 token: token.clone(),
+                lsn,
             });
         }
         for (at, mut message) in messages.into_iter().enumerate() {
@@ -267,6 +304,7 @@ impl MessageStream {
             self.ready.push_back(StreamItem {
                 message: Some(message),
                 token,
+                lsn,
             });
         }
     }

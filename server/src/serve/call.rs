@@ -18,12 +18,13 @@ use tokio::time::Instant;
 use super::admission::Admission;
 use super::context::{Cancel, Context};
 use super::fault::Fault;
-use super::method::{Handler, Message, Method, OpenSink, Sink, Unary};
+use super::method::{Handler, Message, Method, OpenSink, Sink, Source, Unary};
 use super::metrics::{Front, Metrics, Observed};
 use super::modules::Modules;
 use super::registry::{Live, Registry};
 use super::stream::{Answers, Over, Pump};
 use super::token::{Caller, Tokens};
+use super::watched::watch;
 
 /// Requests of a call, encoded.
 pub(crate) type Requests = Pin<Box<dyn Stream<Item = Result<Bytes, Fault>> + Send>>;
@@ -239,12 +240,27 @@ impl Run {
                 return Err(fault);
             }
         };
-        let (pump, answers) = self.pump(observed);
-        tokio::spawn(async move {
-            let _stop = stop;
-            pump.pour(source).await;
-        });
-        Ok(answers)
+        match source {
+            Source::Polled(source) => {
+                let over = self.over();
+                let resume = self.context.resume;
+                let (watching, reader) =
+                    watch(&self.calls, over, resume, observed, self.permit, source);
+                tokio::spawn(async move {
+                    let _stop = stop;
+                    watching.await;
+                });
+                Ok(Answers::Watched(reader))
+            }
+            Source::Pulled(source) => {
+                let (pump, answers) = self.pump(observed);
+                tokio::spawn(async move {
+                    let _stop = stop;
+                    pump.pour(source).await;
+                });
+                Ok(answers)
+            }
+        }
     }
 
     /// Many requests, many answers.
@@ -270,13 +286,18 @@ impl Run {
         Ok(answers)
     }
 
-    fn pump(self, observed: Observed) -> (Pump, Answers) {
-        let over = Over {
+    /// What ends it from outside.
+    fn over(&self) -> Over {
+        Over {
             shutdown: self.calls.shutdown.clone(),
             tokens: Arc::clone(&self.calls.tokens),
             caller: self.method.needs.map(|_| self.context.caller.clone()),
             deadline: self.context.deadline,
-        };
+        }
+    }
+
+    fn pump(self, observed: Observed) -> (Pump, Answers) {
+        let over = self.over();
         Pump::new(self.calls, over, self.context.resume, observed, self.permit)
     }
 }

@@ -2,6 +2,7 @@
 //! One shape for every front end; `status` says which code of which protocol it becomes.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 use tailwater::service::Stored;
@@ -32,7 +33,7 @@ struct Inner {
     message: String,
     hint: Option<String>,
     position: Option<usize>,
-    token: Option<String>,
+    token: Option<Arc<str>>,
     stored: Option<Stored>,
 }
 
@@ -73,7 +74,7 @@ impl Fault {
     }
 
     /// Says where a stream can be taken up again.
-    pub(crate) fn with_token(mut self, token: Option<String>) -> Self {
+    pub(crate) fn with_token(mut self, token: Option<Arc<str>>) -> Self {
         self.0.token = token.or(self.0.token);
         self
     }

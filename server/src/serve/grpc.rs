@@ -1,24 +1,31 @@
-//! gRPC and gRPC-Web: tonic's framing around messages that stay bytes. One path for all methods and all four kinds of call.
+//! gRPC and gRPC-Web: framing around messages that stay bytes. One path for all methods and all four kinds of call.
 //! It decodes nothing; next door: `call`.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::http::{HeaderMap, Request, Response};
-use futures_util::{Stream, StreamExt};
-use prost::bytes::{Buf, BufMut, Bytes};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Request, Response, header};
+use futures_util::StreamExt;
+use http_body::Frame;
+use prost::bytes::{Buf, Bytes, BytesMut};
 use tokio::time::Instant;
 use tonic::body::Body;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::server::{Grpc, StreamingService};
+use tonic::codec::{DecodeBuf, Decoder};
 use tonic::{Status, Streaming};
 
-use super::call::{Call, Calls};
+use super::call::{Call, Calls, Requests};
 use super::fault::Fault;
+use super::method::Batch;
 use super::metrics::Front;
+use super::stream::Answers;
+
+/// How messages are compressed.
+const ENCODING: &str = "grpc-encoding";
 
 /// Where a stream goes on, in a request's metadata; also what the last message of a stream is told by, in trailers.
 pub(crate) const TOKEN: &str = "tailwater-token";
@@ -30,57 +37,123 @@ pub(crate) async fn answer(
     message_bytes_max: usize,
     request: Request<Body>,
 ) -> Result<Response<Body>, Infallible> {
-    let service = Adapter {
-        path: request.uri().path().to_owned(),
-        headers: request.headers().clone(),
-        peer,
-        calls,
-    };
-    let mut grpc = Grpc::new(Raw).apply_max_message_size_config(Some(message_bytes_max), None);
-    Ok(grpc.streaming(service, request).await)
+    let (head, body) = request.into_parts();
+    let encoding = text(&head.headers, ENCODING);
+    if let Some(encoding) = encoding.filter(|encoding| encoding != "identity") {
+        let refused = Status::unimplemented(format!("messages compressed by {encoding}"));
+        let mut response = refused.into_http();
+        let none = HeaderValue::from_static("identity");
+        response.headers_mut().insert("grpc-accept-encoding", none);
+        return Ok(response);
+    }
+    let requests = Streaming::new_request(Raw, body, None, Some(message_bytes_max));
+    let requests = Box::pin(requests.map(|request| request.map_err(of_status)));
+    Ok(match begin(&calls, peer, head, requests).await {
+        Ok(answers) => {
+            let mut response = Response::new(Body::new(Framed::new(answers)));
+            response.headers_mut().insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/grpc"),
+            );
+            response
+        }
+        Err(fault) => fault.to_status().into_http(),
+    })
 }
 
-/// One request as tonic sees it.
-struct Adapter {
-    path: String,
-    headers: HeaderMap,
+async fn begin(
+    calls: &Arc<Calls>,
     peer: Option<IpAddr>,
-    calls: Arc<Calls>,
+    head: Parts,
+    requests: Requests,
+) -> Result<Answers, Fault> {
+    let method = calls
+        .registry()
+        .method(head.uri.path())
+        .inspect_err(|fault| {
+            calls.metrics.refused(Front::Grpc, fault.code());
+        })?;
+    let headers = head.headers;
+    let call = Call {
+        front: Front::Grpc,
+        peer,
+        resume: text(&headers, TOKEN),
+        deadline: text(&headers, "grpc-timeout").and_then(|timeout| deadline(&timeout)),
+        headers,
+    };
+    calls.begin(&method, call, requests).await
 }
 
-type Sent = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
-type Answered = Result<tonic::Response<Sent>, Status>;
+/// Answers as gRPC has them: what is there goes together, and what many get is not copied. The status is the end.
+struct Framed {
+    answers: Answers,
+    /// Messages that go before anything else.
+    ready: BytesMut,
+    /// What goes after them.
+    next: Option<Frame<Bytes>>,
+    has_ended: bool,
+}
 
-impl StreamingService<Bytes> for Adapter {
-    type Response = Bytes;
-    type ResponseStream = Sent;
-    type Future = Pin<Box<dyn Future<Output = Answered> + Send>>;
+/// Bytes that are enough for one frame.
+const READY_BYTES: usize = 32 << 10;
 
-    fn call(&mut self, request: tonic::Request<Streaming<Bytes>>) -> Self::Future {
-        let calls = Arc::clone(&self.calls);
-        let call = Call {
-            front: Front::Grpc,
-            peer: self.peer,
-            resume: text(&self.headers, TOKEN),
-            deadline: text(&self.headers, "grpc-timeout").and_then(|timeout| deadline(&timeout)),
-            headers: std::mem::take(&mut self.headers),
-        };
-        let path = std::mem::take(&mut self.path);
-        Box::pin(async move {
-            let method = calls.registry().method(&path).map_err(|fault| {
-                calls.metrics.refused(Front::Grpc, fault.code());
-                fault.to_status()
-            })?;
-            let requests = request.into_inner();
-            let requests = Box::pin(requests.map(|request| request.map_err(of_status)));
-            let answers = calls.begin(&method, call, requests).await;
-            let answers = answers.map_err(|fault| fault.to_status())?;
-            let sent = answers.map(|answer| match answer {
-                Ok(message) => Ok(message.bytes),
-                Err(fault) => Err(fault.to_status()),
-            });
-            Ok(tonic::Response::new(Box::pin(sent) as Sent))
-        })
+impl Framed {
+    fn new(answers: Answers) -> Self {
+        Self {
+            answers,
+            ready: BytesMut::new(),
+            next: None,
+            has_ended: false,
+        }
+    }
+
+    fn end(&mut self, status: &Status) -> Frame<Bytes> {
+        self.has_ended = true;
+        let mut trailers = HeaderMap::new();
+        if status.add_header(&mut trailers).is_err() {
+            // Its metadata cannot be said; that something is wrong can.
+            let _ = Status::internal("a status").add_header(&mut trailers);
+        }
+        Frame::trailers(trailers)
+    }
+}
+
+impl http_body::Body for Framed {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        while this.next.is_none() && !this.has_ended && this.ready.len() < READY_BYTES {
+            this.next = match this.answers.poll_batch(context) {
+                Poll::Pending => break,
+                Poll::Ready(Some(Ok(Batch::One(message)))) => {
+                    this.ready.reserve(message.framed_len());
+                    message.frame(&mut this.ready);
+                    None
+                }
+                Poll::Ready(Some(Ok(Batch::Shared(chunk)))) => {
+                    Some(Frame::data(chunk.framed.clone()))
+                }
+                Poll::Ready(Some(Err(fault))) => Some(this.end(&fault.to_status())),
+                Poll::Ready(None) => Some(this.end(&Status::ok(""))),
+            };
+        }
+        if !this.ready.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(this.ready.split().freeze()))));
+        }
+        match this.next.take() {
+            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            None if this.has_ended => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.has_ended && self.ready.is_empty() && self.next.is_none()
     }
 }
 
@@ -124,31 +197,6 @@ fn of_status(status: Status) -> Fault {
 /// Messages as they are.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, message: Bytes, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        to.put(message);
-        Ok(())
-    }
-}
 
 impl Decoder for Raw {
     type Item = Bytes;

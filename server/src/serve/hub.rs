@@ -2,6 +2,7 @@
 //! is read and encoded once however many listen; who falls behind takes up a feed of its own again, after its last token.
 //!
 //! Nothing is lost or doubled at the change: see `Place::join`. What is kept for listeners is short, a slow one keeps nothing.
+//! Those who are equally far send the very same bytes.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -10,13 +11,23 @@ use std::task::{Context, Poll, Waker};
 use tokio::task::AbortHandle;
 
 use super::fault::Fault;
-use super::method::{Message, Polled};
+use super::method::{Batch, Chunk, Message, Polled};
 
-/// Messages kept for listeners that are a little behind.
-const MESSAGES_MAX: usize = 16;
+/// Messages kept for listeners that are a little behind, if they are short.
+const MESSAGES_MAX: usize = 1_024;
+/// Bytes of those, unless one alone is longer.
+const BYTES_MAX: usize = 256 << 10;
+/// Messages that are sent before others have their turn.
+const MESSAGES_AT_ONCE: usize = 256;
+/// Bytes of messages that a listener hears at once, unless one alone is longer.
+const CHUNK_BYTES_MAX: usize = 32 << 10;
+/// Chunks kept for those who are equally far.
+const CHUNKS_MAX: usize = 32;
 
 /// What everybody hears.
 type Heard = Result<Message, Fault>;
+/// What a listener hears at once.
+type Batched = Result<Batch, Fault>;
 
 /// The places where streams of the same shape meet. They go with the last stream.
 #[derive(Default)]
@@ -61,8 +72,12 @@ struct Feed {
 
 struct Sent {
     messages: VecDeque<Heard>,
+    /// Bytes of them.
+    bytes: usize,
     /// The number of the first of them.
     first: u64,
+    /// Some of them together, by the number of their first.
+    chunks: VecDeque<(u64, Arc<Chunk>)>,
     /// All up to this commit was sent.
     told: u64,
     /// A commit is being sent in parts.
@@ -91,44 +106,103 @@ impl Sent {
             }
             Err(_) => self.has_ended = true,
         }
-        if self.messages.len() == MESSAGES_MAX {
-            self.messages.pop_front();
+        self.bytes += bytes_of(&heard);
+        self.messages.push_back(heard);
+        while self.messages.len() > MESSAGES_MAX
+            || (self.bytes > BYTES_MAX && self.messages.len() > 1)
+        {
+            let Some(gone) = self.messages.pop_front() else {
+                break;
+            };
+            self.bytes -= bytes_of(&gone);
             self.first += 1;
         }
-        self.messages.push_back(heard);
-        self.wake();
+        let first = self.first;
+        self.chunks.retain(|(from, _)| *from >= first);
     }
 
-    fn wake(&mut self) {
-        for (_, waker) in self.waiting.drain() {
-            waker.wake();
+    /// The messages from a number on that are there now, not too many: the same for all who ask for them.
+    fn chunk(&mut self, from: u64) -> Option<Arc<Chunk>> {
+        if let Some((_, chunk)) = self.chunks.iter().rev().find(|(number, _)| *number == from) {
+            return Some(Arc::clone(chunk));
         }
+        let place = usize::try_from(from.checked_sub(self.first)?).ok()?;
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        for heard in self.messages.range(place..) {
+            let Ok(message) = heard else { break };
+            bytes += message.framed_len();
+            if bytes > CHUNK_BYTES_MAX && !messages.is_empty() {
+                break;
+            }
+            messages.push(message.clone());
+        }
+        let chunk = Arc::new(Chunk::new(messages));
+        if self.chunks.len() == CHUNKS_MAX {
+            self.chunks.pop_front();
+        }
+        self.chunks.push_back((from, Arc::clone(&chunk)));
+        Some(chunk)
     }
+}
+
+/// Wakes who waits, without keeping the others from what was sent.
+fn wake(mut sent: MutexGuard<'_, Sent>) {
+    let waiting = std::mem::take(&mut sent.waiting);
+    drop(sent);
+    for (_, waker) in waiting {
+        waker.wake();
+    }
+}
+
+fn bytes_of(heard: &Heard) -> usize {
+    heard.as_ref().map_or(0, Message::framed_len)
 }
 
 impl Feed {
     /// Sends what there is to send, some messages at a time.
     fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut source = lock(&self.source);
-        for _ in 0..MESSAGES_MAX / 2 {
-            let heard = match source.poll_next(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(heard) => heard,
-            };
-            let mut sent = lock(&self.sent);
-            match heard {
-                Some(heard) => sent.send(heard.map(Message::shared)),
-                None => {
-                    sent.has_ended = true;
-                    sent.wake();
+        let (mut news, mut is_pending, mut has_ended) = (Vec::new(), false, false);
+        while news.len() < MESSAGES_AT_ONCE {
+            match source.poll_next(context) {
+                Poll::Pending => {
+                    is_pending = true;
+                    break;
+                }
+                Poll::Ready(None) => {
+                    has_ended = true;
+                    break;
+                }
+                Poll::Ready(Some(Ok(batch))) => {
+                    let messages = batch.messages().iter();
+                    news.extend(messages.map(|message| Ok(message.clone().shared())));
+                    if batch.messages().iter().any(|message| message.starts_over) {
+                        break;
+                    }
+                }
+                Poll::Ready(Some(Err(fault))) => {
+                    news.push(Err(fault));
+                    break;
                 }
             }
-            if sent.has_ended {
-                return Poll::Ready(());
-            }
         }
-        // Others have their turn.
-        context.waker().wake_by_ref();
+        if news.is_empty() && !has_ended {
+            return Poll::Pending;
+        }
+        let mut sent = lock(&self.sent);
+        for heard in news {
+            sent.send(heard);
+        }
+        sent.has_ended |= has_ended;
+        let has_ended = sent.has_ended;
+        wake(sent);
+        if has_ended {
+            return Poll::Ready(());
+        }
+        if !is_pending {
+            // Others have their turn.
+            context.waker().wake_by_ref();
+        }
         Poll::Pending
     }
 }
@@ -178,7 +252,9 @@ fn start(source: Box<dyn Polled>, told: u64) -> Hub {
         source: Mutex::new(source),
         sent: Mutex::new(Sent {
             messages: VecDeque::new(),
+            bytes: 0,
             first: 0,
+            chunks: VecDeque::new(),
             told,
             is_amid: false,
             has_ended: false,
@@ -206,8 +282,8 @@ pub(crate) struct Listener {
 
 /// What a listener hears.
 pub(crate) enum Sound {
-    /// The next message.
-    Heard(Heard),
+    /// The next messages.
+    Heard(Batched),
     /// It did not keep up, or the hub is gone: a feed of its own is needed, after the last token.
     Behind,
 }
@@ -227,11 +303,17 @@ impl Listener {
                     sent.waiting.insert(self.number, context.waker().clone());
                     return Poll::Pending;
                 }
-                Some(heard) => {
+                Some(Err(fault)) => {
                     self.next += 1;
-                    if !has(self.at, heard) {
-                        return Poll::Ready(Sound::Heard(heard.clone()));
-                    }
+                    return Poll::Ready(Sound::Heard(Err(fault.clone())));
+                }
+                Some(Ok(message)) if has(self.at, message) => self.next += 1,
+                Some(Ok(_)) => {
+                    let Some(chunk) = sent.chunk(self.next) else {
+                        return Poll::Ready(Sound::Behind);
+                    };
+                    self.next += chunk.messages.len() as u64;
+                    return Poll::Ready(Sound::Heard(Ok(Batch::Shared(chunk))));
                 }
             }
         }
@@ -241,15 +323,14 @@ impl Listener {
     pub(crate) fn progress(&mut self) -> Option<Message> {
         let mut source = lock(&self.feed.source);
         let mut sent = lock(&self.feed.sent);
-        if sent.next() == self.next && !sent.is_amid && !sent.has_ended {
-            let progress = source.progress()?;
-            sent.send(Ok(progress));
+        if sent.next() != self.next || sent.is_amid || sent.has_ended {
+            return None;
         }
-        drop((source, sent));
-        match self.poll_next(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Sound::Heard(Ok(message))) => Some(message),
-            _ => None,
-        }
+        let progress = source.progress()?;
+        self.next += 1;
+        sent.send(Ok(progress.clone()));
+        wake(sent);
+        (!has(self.at, &progress)).then_some(progress)
     }
 }
 
@@ -260,9 +341,8 @@ impl Drop for Listener {
 }
 
 /// Whether a stream that has everything up to a commit has this.
-fn has(at: u64, heard: &Heard) -> bool {
-    let position = heard.as_ref().ok().and_then(|message| message.position);
-    position.is_some_and(|position| position.lsn <= at)
+fn has(at: u64, message: &Message) -> bool {
+    message.position.is_some_and(|position| position.lsn <= at)
 }
 
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -278,9 +358,9 @@ mod tests {
     struct Script(Arc<Mutex<VecDeque<Message>>>);
 
     impl Polled for Script {
-        fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Heard>> {
+        fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Batched>> {
             match lock(&self.0).pop_front() {
-                Some(message) => Poll::Ready(Some(Ok(message))),
+                Some(message) => Poll::Ready(Some(Ok(Batch::One(message)))),
                 None => Poll::Pending,
             }
         }
@@ -304,8 +384,13 @@ mod tests {
             match listener.poll_next(&mut Context::from_waker(Waker::noop())) {
                 Poll::Pending => return Ok(heard),
                 Poll::Ready(Sound::Behind) => return Err(heard),
-                Poll::Ready(Sound::Heard(message)) => {
-                    heard.extend(message.unwrap().position.map(|position| position.lsn));
+                Poll::Ready(Sound::Heard(batch)) => {
+                    let batch = batch.unwrap();
+                    let positions = batch
+                        .messages()
+                        .iter()
+                        .filter_map(|message| message.position);
+                    heard.extend(positions.map(|position| position.lsn));
                 }
             }
         }
@@ -336,7 +421,7 @@ mod tests {
             assert_eq!(hear(&mut ahead), Ok(vec![8, 8, 9]));
             assert_eq!(hear(&mut level), Ok(vec![6, 7, 8, 8, 9]));
             assert!(place.join(8, open).is_none(), "9 was told");
-            for lsn in 10..50 {
+            for lsn in 10..10 + 2 * MESSAGES_MAX as u64 {
                 lock(&script).push_back(message(lsn, false));
                 assert!(poll().is_pending());
                 assert_eq!(hear(&mut ahead), Ok(vec![lsn]));

@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll};
 
-use prost::bytes::Bytes;
+use prost::bytes::{BufMut, Bytes};
 use prost_reflect::MessageDescriptor;
 use tailwater::service::Stored;
 
@@ -20,7 +20,7 @@ pub(crate) struct Message {
     /// It, encoded.
     pub(crate) bytes: Bytes,
     /// Where its stream goes on after it.
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<Arc<str>>,
     /// Which commit it tells of, or up to which, in a feed.
     pub(crate) position: Option<Position>,
     /// The feed ends with it, and begins anew.
@@ -38,11 +38,78 @@ pub(crate) struct Position {
     pub(crate) more: bool,
 }
 
+/// Messages that come together.
+#[derive(Clone, Debug)]
+pub(crate) enum Batch {
+    /// One.
+    One(Message),
+    /// Some, for many streams.
+    Shared(Arc<Chunk>),
+}
+
+impl Batch {
+    /// They.
+    pub(crate) fn messages(&self) -> &[Message] {
+        match self {
+            Self::One(message) => std::slice::from_ref(message),
+            Self::Shared(chunk) => &chunk.messages,
+        }
+    }
+
+    /// Where the stream goes on after them.
+    pub(crate) fn token(&self) -> Option<&Arc<str>> {
+        self.messages()
+            .iter()
+            .rev()
+            .find_map(|message| message.token.as_ref())
+    }
+}
+
+/// Messages that many streams send.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    /// In order.
+    pub(crate) messages: Vec<Message>,
+    /// All of them as gRPC has them, one behind the other.
+    pub(crate) framed: Bytes,
+}
+
+impl Chunk {
+    /// Of messages that many get.
+    pub(crate) fn new(messages: Vec<Message>) -> Self {
+        let bytes = messages.iter().map(Message::framed_len).sum();
+        let mut framed = Vec::with_capacity(bytes);
+        for message in &messages {
+            message.frame(&mut framed);
+        }
+        Self {
+            messages,
+            framed: framed.into(),
+        }
+    }
+}
+
+/// Bytes of what stands before a message in gRPC: that it is not compressed, and its length.
+const FRAME_HEAD: usize = 5;
+
 impl Message {
     /// The same, for many.
     pub(crate) fn shared(mut self) -> Self {
         self.json = Some(Arc::default());
         self
+    }
+
+    /// How long it is as gRPC has it.
+    pub(crate) fn framed_len(&self) -> usize {
+        FRAME_HEAD + self.bytes.len()
+    }
+
+    /// Appends it as gRPC has it.
+    pub(crate) fn frame(&self, out: &mut impl BufMut) {
+        out.put_u8(0);
+        // Longer ones are refused where messages are made.
+        out.put_u32(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+        out.put_slice(&self.bytes);
     }
 }
 
@@ -117,10 +184,9 @@ pub(crate) enum Source {
 /// # Contract
 /// Polling never sleeps. After an error or the end nothing is polled.
 pub(crate) trait Polled: Send {
-    /// The next message, or `Pending` until the waker is called.
-    fn poll_next(&mut self, context: &mut TaskContext<'_>) -> Poll<Option<Result<Message, Fault>>>;
-    /// A message that says how far the stream has come while there was nothing to say, or one that came just now. Whoever
-    /// calls it polls again afterwards, or never.
+    /// The next messages, or `Pending` until the waker is called.
+    fn poll_next(&mut self, context: &mut TaskContext<'_>) -> Poll<Option<Result<Batch, Fault>>>;
+    /// A message that says how far the stream has come while there was nothing to say.
     fn progress(&mut self) -> Option<Message>;
 }
 

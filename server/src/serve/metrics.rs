@@ -215,6 +215,16 @@ impl Drop for Open {
     }
 }
 
+/// Counts the messages of a method's streams.
+pub(crate) struct Sent(Counter);
+
+impl Sent {
+    /// So many more were sent.
+    pub(crate) fn add(&self, messages: usize) {
+        self.0.inc_by(messages as u64);
+    }
+}
+
 /// One call, which is counted when this is dropped. Nobody said how it ended: the client went away.
 pub(crate) struct Observed {
     metrics: Arc<Metrics>,
@@ -233,12 +243,12 @@ impl Observed {
         }
     }
 
-    /// A message was sent.
-    pub(crate) fn message(&self) {
+    /// Counts its messages.
+    pub(crate) fn sent(&self) -> Sent {
         let labels = MethodLabels {
             method: self.method.clone(),
         };
-        self.metrics.messages.get_or_create(&labels).inc();
+        Sent(self.metrics.messages.get_or_create(&labels).clone())
     }
 
     /// How it ended.
@@ -288,7 +298,7 @@ mod tests {
         let mut observed = metrics.begin("/a.B/C", Front::Sse);
         observed.streams();
         observed.streams();
-        observed.message();
+        observed.sent().add(1);
         assert_eq!(metrics.streams(), 1);
         drop(observed);
         metrics.begin("/a.B/C", Front::Grpc).end(Code::Ok);

@@ -8,6 +8,7 @@ mod builtin;
 mod call;
 mod context;
 mod fault;
+mod following;
 pub(crate) mod grpc;
 mod http;
 mod hub;
@@ -24,6 +25,7 @@ mod stream;
 mod tls;
 pub(crate) mod token;
 pub(crate) mod token_command;
+mod watched;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

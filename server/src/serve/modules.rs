@@ -18,7 +18,9 @@ use tailwater_proto::sqlstate;
 use super::builtin::{self, Shared};
 use super::context::Context;
 use super::fault::Fault;
-use super::method::{Handler, Message, Method, Polled, Pulled, Sink, Source};
+use super::following::{At, Following, Own, Shape, Since};
+use super::hub::Hubs;
+use super::method::{Batch, Handler, Message, Method, Polled, Position, Pulled, Sink, Source};
 use super::scope::Scopes;
 
 /// How many of the rows there are a stream begins with.
@@ -60,7 +62,7 @@ impl Modules {
             registry.add(module.pool().clone(), Vec::new());
         }
         for own in set.methods() {
-            registry.add_method(method(own));
+            registry.add_method(method(own, &self.shared.hubs));
         }
         self.shared.registry.send_replace(Arc::new(registry));
         *shown = Some(set);
@@ -69,7 +71,7 @@ impl Modules {
 }
 
 /// A method of a module as the server's.
-fn method(own: &Arc<tailwater::service::Method>) -> Method {
+fn method(own: &Arc<tailwater::service::Method>, hubs: &Arc<Hubs>) -> Method {
     let asked = [
         (own.reads(), Scopes::READ),
         (own.writes(), Scopes::WRITE),
@@ -81,21 +83,23 @@ fn method(own: &Arc<tailwater::service::Method>) -> Method {
         input: own.input().clone(),
         output: own.output().clone(),
         needs: Some(asked.fold(Scopes::NONE, |all, (_, scope)| all | scope)),
-        handler: handler(Arc::clone(own)),
+        handler: handler(Arc::clone(own), Arc::clone(hubs)),
     }
 }
 
-fn handler(own: Arc<tailwater::service::Method>) -> Handler {
+fn handler(own: Arc<tailwater::service::Method>, hubs: Arc<Hubs>) -> Handler {
     match own.kind() {
         CallKind::Unary => Handler::Unary(Box::new(move |context, request| {
             Ok(own.call(&context.database, request, &options(context)?)?)
         })),
         CallKind::ServerStreaming => Handler::ServerStreaming(Box::new(move |context, request| {
-            let stream = own.open_stream(&context.database, request, &options(context)?)?;
-            Ok(match own.follows() {
-                true => Source::Polled(Box::new(Messages(stream))),
-                false => Source::Pulled(Box::new(Messages(stream))),
-            })
+            let options = options(context)?;
+            if own.follows() {
+                let following = Followed::begin(&hubs, &own, context, request, options)?;
+                return Ok(Source::Polled(Box::new(following)));
+            }
+            let stream = own.open_stream(&context.database, request, &options)?;
+            Ok(Source::Pulled(Box::new(Messages::from(stream))))
         })),
         CallKind::ClientStreaming => Handler::ClientStreaming(Box::new(move |context| {
             let sink = own.open_sink(&context.database, &options(context)?)?;
@@ -147,28 +151,128 @@ fn said<T: FromStr>(metadata: &HeaderMap, name: &str) -> Result<Option<T>, Fault
     }
 }
 
-/// The answers of a stream.
-struct Messages(MessageStream);
+/// A call that follows, as all who make it get it.
+struct Followed {
+    method: Arc<tailwater::service::Method>,
+    database: Database,
+    request: Vec<u8>,
+    options: CallOptions,
+}
 
-/// A message, if the item has one.
-fn message(item: StreamItem) -> Option<Message> {
-    Some(Message {
-        token: item.token,
-        ..Message::from(item.message?)
-    })
+impl Followed {
+    fn begin(
+        hubs: &Arc<Hubs>,
+        method: &Arc<tailwater::service::Method>,
+        context: &Context,
+        request: &[u8],
+        options: CallOptions,
+    ) -> Result<Following<Self>, Fault> {
+        let stream = method.open_stream(&context.database, request, &options)?;
+        // A method that was replaced is another one, also under the same path.
+        let words = format!(
+            "{:p} {:?} {request:?} {}",
+            Arc::as_ptr(method),
+            context.caller.name,
+            options.with_tokens
+        );
+        let followed = Self {
+            method: Arc::clone(method),
+            database: context.database.clone(),
+            request: request.to_vec(),
+            options,
+        };
+        let own = Messages::from(stream);
+        Ok(Following::new(hubs, words, followed, own))
+    }
+}
+
+impl Shape for Followed {
+    type Own = Messages;
+
+    fn open(&self, since: Since<'_>) -> Result<Messages, Fault> {
+        let mut options = self.options.clone();
+        (options.since, options.limit) = match since {
+            Since::Beginning => (None, options.limit),
+            Since::Token(token) => (Some(token.to_owned()), None),
+            Since::Now => (None, Some(0)),
+        };
+        let stream = self
+            .method
+            .open_stream(&self.database, &self.request, &options)?;
+        Ok(Messages::from(stream))
+    }
+
+    fn visible_lsn(&self) -> u64 {
+        self.database.visible_lsn().0
+    }
+
+    fn is_like(&self, _: &Messages) -> bool {
+        true
+    }
+
+    fn become_like(&mut self, _: &Messages) {}
+}
+
+/// The answers of a stream.
+struct Messages {
+    stream: MessageStream,
+    /// How far it came without a message.
+    reached: Option<At>,
+}
+
+impl From<MessageStream> for Messages {
+    fn from(stream: MessageStream) -> Self {
+        Self {
+            stream,
+            reached: None,
+        }
+    }
+}
+
+impl Messages {
+    /// A message, if the item has one.
+    fn message(&mut self, item: StreamItem) -> Option<Message> {
+        let token: Option<Arc<str>> = item.token.map(Arc::from);
+        let Some(bytes) = item.message else {
+            self.reached = token.map(|token| (item.lsn.0, token));
+            return None;
+        };
+        self.reached = None;
+        Some(Message {
+            position: Some(Position {
+                lsn: item.lsn.0,
+                more: token.is_none(),
+            }),
+            token,
+            ..Message::from(bytes)
+        })
+    }
+}
+
+impl Own for Messages {
+    fn may_join(&self) -> bool {
+        true
+    }
+
+    fn reached(&mut self) -> Option<At> {
+        if let Some(item) = self.stream.progress() {
+            self.message(item);
+        }
+        self.reached.take()
+    }
 }
 
 impl Polled for Messages {
-    fn poll_next(&mut self, context: &mut TaskContext<'_>) -> Poll<Option<Result<Message, Fault>>> {
+    fn poll_next(&mut self, context: &mut TaskContext<'_>) -> Poll<Option<Result<Batch, Fault>>> {
         loop {
-            let item = match self.0.poll_next(context) {
+            let item = match self.stream.poll_next(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
                 Poll::Ready(Some(Ok(item))) => item,
             };
-            if let Some(message) = message(item) {
-                return Poll::Ready(Some(Ok(message)));
+            if let Some(message) = self.message(item) {
+                return Poll::Ready(Some(Ok(Batch::One(message))));
             }
         }
     }
@@ -181,7 +285,8 @@ impl Polled for Messages {
 
 impl Pulled for Messages {
     fn pull(&mut self) -> Result<Option<Message>, Fault> {
-        Ok(self.0.recv()?.and_then(message))
+        let item = self.stream.recv()?;
+        Ok(item.and_then(|item| self.message(item)))
     }
 }
 

@@ -1,9 +1,9 @@
-//! `Pump`: keeps a stream of answers going on a task of its own, and `Answers`, the end a front end reads from.
+//! `Answers`, the end of a call that a front end reads from, and `Pump`, which keeps a stream of blocking work going.
 //!
-//! Two messages wait at most. A client that does not read is cut, one that goes away is noticed at once, and whatever ends a
-//! stream says with which token it goes on. A pump holds no thread while nothing happens.
+//! Two messages of a pump wait at most. A client that does not read is cut, one that goes away is noticed at once, and whatever
+//! ends a stream says with which token it goes on. No thread is held while nothing happens. Next door: `watched`, for feeds.
 
-use std::future::poll_fn;
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -11,14 +11,15 @@ use std::task::{Context, Poll};
 use futures_util::{Stream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tonic::Code;
 
 use super::call::{Calls, Requests};
 use super::fault::{Fault, TOO_SLOW, UNAUTHENTICATED};
-use super::method::{Dialogue, Message, Polled, Pulled, Source};
-use super::metrics::Observed;
+use super::method::{Batch, Dialogue, Message, Pulled};
+use super::metrics::{Observed, Sent};
 use super::token::{Caller, Tokens};
+use super::watched::Reader;
 
 /// Messages that wait for a client to read them.
 const MESSAGES_MAX: usize = 2;
@@ -33,6 +34,10 @@ pub(crate) enum Answers {
         ending: Arc<OnceLock<Fault>>,
         has_ended: bool,
     },
+    /// As many as come, which are asked for here.
+    Watched(Reader),
+    /// Some that are there, and the rest.
+    Begun(VecDeque<Message>, Box<Self>),
 }
 
 impl Answers {
@@ -40,32 +45,76 @@ impl Answers {
     pub(crate) const fn one(message: Message) -> Self {
         Self::One(Some(message))
     }
-}
 
-impl Stream for Answers {
-    type Item = Result<Message, Fault>;
+    /// These come next.
+    fn put_back(&mut self, messages: VecDeque<Message>) {
+        if messages.is_empty() {
+            return;
+        }
+        if let Self::Begun(begun, _) = self {
+            // It was empty: that is when more are asked for.
+            *begun = messages;
+            return;
+        }
+        let rest = std::mem::replace(self, Self::One(None));
+        *self = Self::Begun(messages, Box::new(rest));
+    }
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match &mut *self {
-            Self::One(message) => Poll::Ready(message.take().map(Ok)),
+    /// The next of them, as they come.
+    pub(crate) fn poll_batch(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Batch, Fault>>> {
+        match self {
+            Self::One(message) => Poll::Ready(message.take().map(|one| Ok(Batch::One(one)))),
             Self::Many {
                 messages,
                 ending,
                 has_ended,
             } => messages.poll_recv(context).map(|message| match message {
-                Some(message) => Some(Ok(message)),
+                Some(message) => Some(Ok(Batch::One(message))),
                 None if *has_ended => None,
                 None => {
                     *has_ended = true;
                     ending.get().cloned().map(Err)
                 }
             }),
+            Self::Watched(reader) => reader.poll_next(context),
+            Self::Begun(begun, rest) => match begun.pop_front() {
+                Some(message) => Poll::Ready(Some(Ok(Batch::One(message)))),
+                None => rest.poll_batch(context),
+            },
+        }
+    }
+}
+
+impl Stream for Answers {
+    type Item = Result<Message, Fault>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let batch = match std::task::ready!(self.poll_batch(context)) {
+            Some(Ok(batch)) => batch,
+            Some(Err(fault)) => return Poll::Ready(Some(Err(fault))),
+            None => return Poll::Ready(None),
+        };
+        let message = match batch {
+            Batch::One(message) => Some(message),
+            Batch::Shared(chunk) => {
+                let mut messages: VecDeque<_> = chunk.messages.iter().cloned().collect();
+                let first = messages.pop_front();
+                self.put_back(messages);
+                first
+            }
+        };
+        match message {
+            Some(message) => Poll::Ready(Some(Ok(message))),
+            None => self.poll_next(context),
         }
     }
 }
 
 /// How a stream ended.
-enum Ended {
+pub(crate) enum Ended {
     /// There is nothing more.
     Done,
     /// The client went away.
@@ -85,7 +134,7 @@ pub(crate) struct Over {
 
 impl Over {
     /// Waits for one of those things.
-    async fn wait(mut self, messages: mpsc::Sender<Message>) -> Ended {
+    pub(crate) async fn wait(mut self, left: impl Future<Output = ()>) -> Ended {
         let mut changes = self.tokens.changes();
         let (tokens, caller) = (self.tokens, self.caller);
         let revoked = async {
@@ -104,7 +153,7 @@ impl Over {
         };
         tokio::select! {
             biased;
-            () = messages.closed() => Ended::Left,
+            () = left => Ended::Left,
             _ = self.shutdown.wait_for(|is_down| *is_down) => Ended::Fault(Fault::shutting_down()),
             () = deadline => Ended::Fault(Fault::deadline()),
             () = revoked => Ended::Fault(Fault::new(UNAUTHENTICATED, "the access token was revoked")),
@@ -122,8 +171,9 @@ pub(crate) struct Pump {
     ending: Arc<OnceLock<Fault>>,
     over: Waiting,
     /// The token that came with the last message, or that the stream began with.
-    token: Option<String>,
+    token: Option<Arc<str>>,
     observed: Observed,
+    sent: Sent,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -137,6 +187,7 @@ impl Pump {
         permit: OwnedSemaphorePermit,
     ) -> (Self, Answers) {
         observed.streams();
+        let sent = observed.sent();
         let (messages, receiver) = mpsc::channel(MESSAGES_MAX);
         let ending = Arc::new(OnceLock::new());
         let answers = Answers::Many {
@@ -144,69 +195,33 @@ impl Pump {
             ending: Arc::clone(&ending),
             has_ended: false,
         };
-        let over: Waiting = Box::pin(over.wait(messages.clone()));
+        let over: Waiting = Box::pin({
+            let messages = messages.clone();
+            over.wait(async move { messages.closed().await })
+        });
         let pump = Self {
             calls,
             messages,
             ending,
             over,
-            token,
+            token: token.map(Arc::from),
             observed,
+            sent,
             _permit: permit,
         };
         (pump, answers)
     }
 
-    /// Sends everything a source has.
-    pub(crate) async fn pour(mut self, source: Source) {
-        match source {
-            Source::Polled(mut source) => {
-                let ended = self.pour_polled(&mut *source).await;
-                if let Ended::Fault(_) = &ended
-                    && let Some(message) = source.progress()
-                {
-                    // Where there is room: how far the stream came without a word.
-                    let token = message.token.clone();
-                    if self.messages.try_send(message).is_ok() {
-                        self.token = token.or(self.token.take());
-                    }
-                }
-                drop(source);
-                self.end(ended);
+    /// Sends everything blocking work has.
+    pub(crate) async fn pour(mut self, source: Box<dyn Pulled>) {
+        let mut pulling = Pulling::new(source);
+        let ended = loop {
+            if let Err(ended) = self.step(&mut pulling).await {
+                break ended;
             }
-            Source::Pulled(source) => {
-                let mut pulling = Pulling::new(source);
-                let ended = loop {
-                    if let Err(ended) = self.step(&mut pulling).await {
-                        break ended;
-                    }
-                };
-                drop(pulling);
-                self.end(ended);
-            }
-        }
-    }
-
-    async fn pour_polled(&mut self, source: &mut dyn Polled) -> Ended {
-        let progress_after = self.calls.patience.progress_after;
-        loop {
-            let message = tokio::select! {
-                biased;
-                ended = &mut self.over => return ended,
-                message = poll_fn(|context| source.poll_next(context)) => match message {
-                    None => return Ended::Done,
-                    Some(Err(fault)) => return Ended::Fault(fault),
-                    Some(Ok(message)) => message,
-                },
-                () = sleep(progress_after) => match source.progress() {
-                    Some(message) => message,
-                    None => continue,
-                },
-            };
-            if let Err(ended) = self.send(message).await {
-                return ended;
-            }
-        }
+        };
+        drop(pulling);
+        self.end(ended);
     }
 
     /// Answers each request before the next is read.
@@ -273,7 +288,7 @@ impl Pump {
         match sent {
             Ok(Ok(())) => {
                 self.token = token.or(self.token.take());
-                self.observed.message();
+                self.sent.add(1);
                 Ok(())
             }
             Ok(Err(_)) => Err(Ended::Left),

@@ -11,7 +11,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::{Service, Shared, streaming, unary};
 use crate::serve::fault::Fault;
-use crate::serve::method::{Message, Polled, Source};
+use crate::serve::method::{Batch, Message, Polled, Source};
 use crate::serve::registry::Registry;
 
 pub(super) fn add(service: &mut Service, shared: &Shared) -> Result<(), Fault> {
@@ -80,7 +80,7 @@ struct Watch {
 }
 
 impl Polled for Watch {
-    fn poll_next(&mut self, context: &mut TaskContext<'_>) -> Poll<Option<Result<Message, Fault>>> {
+    fn poll_next(&mut self, context: &mut TaskContext<'_>) -> Poll<Option<Result<Batch, Fault>>> {
         loop {
             let Poll::Ready(registry) = self.states.poll_next_unpin(context) else {
                 return Poll::Pending;
@@ -90,8 +90,8 @@ impl Polled for Watch {
             };
             let status = status(&registry, &self.service);
             if self.last.replace(status) != Some(status) {
-                let message = response(status).encode_to_vec().into();
-                return Poll::Ready(Some(Ok(message)));
+                let message = Message::from(response(status).encode_to_vec());
+                return Poll::Ready(Some(Ok(Batch::One(message))));
             }
         }
     }
