@@ -16,9 +16,9 @@ use tonic::client::Grpc;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status, Streaming};
 
+use super::raw::Raw;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::serve::grpc::Raw;
 
 const SESSION: &str = "/tailwater.v1.ExecService/Session";
 const SUBSCRIBE: &str = "/tailwater.v1.SubscribeService/Subscribe";

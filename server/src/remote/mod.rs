@@ -4,6 +4,7 @@
 //! the connection. The access token comes from the environment variable TAILWATER_TOKEN, where no list of processes shows it.
 
 mod line;
+mod raw;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, IsTerminal};

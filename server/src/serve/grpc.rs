@@ -196,7 +196,7 @@ fn of_status(status: Status) -> Fault {
 
 /// Messages as they are.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Raw;
+struct Raw;
 
 impl Decoder for Raw {
     type Item = Bytes;

@@ -9,7 +9,7 @@ mod call;
 mod context;
 mod fault;
 mod following;
-pub(crate) mod grpc;
+mod grpc;
 mod http;
 mod hub;
 mod listen;
