@@ -33,7 +33,7 @@ use std::time::Instant;
 
 use hyper_util::server::graceful::GracefulShutdown;
 use tailwater::{Database, FeedSettings};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -52,6 +52,11 @@ use crate::failure::Failure;
 
 /// Bytes of a commit after which it comes in several frames: what most gRPC clients take is 4 MiB a message.
 const FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of a connection that wait in the system, which may make it twice as many. Left to itself it takes megabytes.
+const SOCKET_BYTES_MAX: u32 = 128 << 10;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1_024;
 
 /// Serves a database until it is told to stop, and returns the exit code.
 ///
@@ -161,7 +166,7 @@ fn serve(
             (Door::Http, "http", &settings.http),
         ] {
             for address in addresses {
-                let listener = listen(name, *address).await?;
+                let listener = listen(name, *address)?;
                 let (house, connections) = (house.clone(), Arc::clone(&connections));
                 doors.push(tokio::spawn(house.serve(
                     door,
@@ -222,15 +227,26 @@ fn calls(
     }))
 }
 
-async fn listen(name: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+fn listen(name: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
     let what = || format!("listening on {address}");
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(Failure::io(what()))?;
+    let listener = socket(address).map_err(Failure::io(what()))?;
     let address = listener.local_addr().map_err(Failure::io(what()))?;
     println!("{name} listening on {address}");
     tracing::info!(%address, "{name} listening");
     Ok(listener)
+}
+
+/// A socket that listens, whose connections keep little in the system's memory for clients that do not read.
+fn socket(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restart does not wait for the last connections of the one before.
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SOCKET_BYTES_MAX)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// What tells the server to stop.
