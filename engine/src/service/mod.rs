@@ -39,6 +39,8 @@ mod sink;
 mod stream;
 mod write;
 
+pub use prost_reflect::{DescriptorPool, FileDescriptor, MessageDescriptor};
+
 pub use self::method::Method;
 pub use self::options::CallOptions;
 pub use self::services::{ServiceModule, ServiceSet, Services};

@@ -20,5 +20,9 @@ pub struct CallOptions {
 
 impl CallOptions {
     /// How many rows a stream begins with unless it is asked for more or less.
+    ///
+    /// ```
+    /// assert_eq!(tailwater::service::CallOptions::LIMIT, 1_000);
+    /// ```
     pub const LIMIT: u64 = 1_000;
 }

@@ -21,6 +21,10 @@ use crate::feed;
 
 /// The number of the field, a string, in which a message carries its token for who asked for it. The greatest there is: nobody
 /// has it, and who does not know it passes over it.
+///
+/// ```
+/// assert_eq!(tailwater::service::TOKEN_FIELD, 536_870_911);
+/// ```
 pub const TOKEN_FIELD: u32 = (1 << 29) - 1;
 
 /// A message, or a step forward without one.
