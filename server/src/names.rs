@@ -10,6 +10,16 @@ pub(crate) fn qualified(schema: &str, name: &str) -> String {
     }
 }
 
+/// A module's name, which may have several words with dots between them.
+pub(crate) fn module(name: &str) -> String {
+    let words: Vec<String> = name.split('.').map(quoted).collect();
+    words.join(".")
+}
+
+/// The statement that lists the names of modules.
+pub(crate) const LIST_MODULES: &str =
+    "SELECT name FROM tailwater.objects WHERE kind = 'module' ORDER BY name";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,6 +20,8 @@ use tailwater_proto::{Direction, KeyRange, StorageId, sqlstate};
 use self::decode::Decoder;
 pub use self::event::{FeedChange, FeedEvent, FeedOp, FeedRow, Frame};
 pub(crate) use self::predicate::Condition;
+#[cfg(feature = "modules")]
+pub(crate) use self::predicate::fingerprint;
 pub use self::request::FeedRequest;
 pub(crate) use self::slot::{advance as advance_slot, remove as drop_slot};
 pub use self::stream::FeedStream;

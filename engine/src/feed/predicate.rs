@@ -33,7 +33,7 @@ impl Condition {
         let text = serde_json::to_string(&numbered).unwrap_or_else(|_| format!("{numbered:?}"));
         Self {
             columns,
-            fingerprint: fingerprint(&text),
+            fingerprint: fingerprint(text.as_bytes()),
             expr,
             cx: ExecContext::default(),
         }
@@ -135,8 +135,8 @@ pub(super) fn bind(
 }
 
 /// FNV-1a, 64 bits: stands in resume tokens, so it is the same in every process and version.
-fn fingerprint(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+pub(crate) fn fingerprint(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }

@@ -27,12 +27,17 @@ pub(super) fn of(method: &MethodDescriptor, tables: &mut [TablePlan]) -> Result<
         Some(said) => bound(method, kind, said, tables)?,
         None => inferred(method, kind, tables).unwrap_or_else(|unclear| unclear.unbound()),
     };
-    let service = method.parent_service();
     Ok(MethodPlan {
-        path: format!("/{}/{}", service.full_name(), method.name()),
+        path: path_of(method),
         kind,
         binding,
     })
+}
+
+/// `/package.Service/Method`, as gRPC has it.
+pub(crate) fn path_of(method: &MethodDescriptor) -> String {
+    let service = method.parent_service();
+    format!("/{}/{}", service.full_name(), method.name())
 }
 
 /// As the option says.

@@ -44,6 +44,7 @@ pub(crate) mod wire;
 pub(crate) use self::answer::Answer;
 pub(crate) use self::evolve::{Dependent, Step};
 pub(crate) use self::followed::{Parts, unfit};
+pub(crate) use self::method::path_of;
 pub use self::plan::{
     Binding, CallKind, CheckPlan, ColumnPlan, IndexPlan, MethodPlan, ModulePlan, PrimaryKey,
     ReservedPlan, TablePlan, ValuePlan,

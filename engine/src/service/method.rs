@@ -13,7 +13,7 @@ use super::write::Write;
 use crate::database::Database;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::module::{Binding, CallKind, MethodPlan, ModulePlan};
+use crate::module::{Binding, CallKind, MethodPlan, ModulePlan, path_of};
 use crate::txn::Transaction;
 
 /// A method.
@@ -63,11 +63,7 @@ impl Method {
             .flat_map(|service| service.methods().collect::<Vec<_>>());
         let mut all = Vec::new();
         for descriptor in methods {
-            let path = format!(
-                "/{}/{}",
-                descriptor.parent_service().full_name(),
-                descriptor.name()
-            );
+            let path = path_of(&descriptor);
             let mut planned = plan.methods.iter();
             let Some(planned) = planned.find(|planned| planned.path == path) else {
                 continue;

@@ -8,6 +8,7 @@ use tailwater_proto::{Value, sqlstate};
 use super::write::Done;
 use crate::database::Database;
 use crate::error::{Error, Result};
+use crate::feed::fingerprint;
 use crate::params::Parameters;
 use crate::tx::Tx;
 
@@ -22,16 +23,6 @@ pub(super) struct Request {
     method: String,
     /// What the message says, in short.
     message: i64,
-}
-
-/// FNV-1a, 64 bits: persisted, never change.
-fn fingerprint(message: &[u8]) -> i64 {
-    let hash = message
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-    hash.cast_signed()
 }
 
 impl Request {
@@ -50,7 +41,7 @@ impl Request {
         Ok(Self {
             key: format!("{}:{}/{key}", db.principal().len(), db.principal()),
             method: method.to_owned(),
-            message: fingerprint(message),
+            message: fingerprint(message).cast_signed(),
         })
     }
 }

@@ -93,7 +93,7 @@ impl Write {
         };
         let mut returned = columns(&sql)?;
         if returned.is_none() && answers_row(form) {
-            sql = format!("{} RETURNING *", sql.trim_end_matches([';', ' ', '\n']));
+            sql = format!("{}\nRETURNING *", sql.trim_end_matches([';', ' ', '\n']));
             returned = columns(&sql)?;
         }
         let answer = match returned {

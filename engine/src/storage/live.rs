@@ -6,7 +6,7 @@
 
 use tailwater_proto::Lsn;
 use tailwater_wal::sync::atomic::{AtomicU64, Ordering};
-use tailwater_wal::sync::{Apart, Lane, Lanes, Mutex, MutexGuard, is_weakened};
+use tailwater_wal::sync::{Apart, Lane, Lanes, Mutex, MutexGuard, is_weakened, spin_loop};
 
 #[cfg(test)]
 use super::error::{Result, StorageError};
@@ -109,8 +109,9 @@ impl Live {
         self.raise_floor();
     }
 
-    /// Begins to read at the visible LSN; `capture` runs before anything can be released.
-    pub(super) fn register_visible_with<T>(&self, capture: impl FnOnce() -> T) -> (Begun, T) {
+    /// Begins to read at the visible LSN, in the layers that `capture` takes, which says how far the file in them goes; it
+    /// runs before anything can be released.
+    pub(super) fn register_visible_with<T>(&self, capture: impl FnMut() -> (Lsn, T)) -> (Begun, T) {
         self.register(|| self.visible(), capture)
     }
 
@@ -120,7 +121,7 @@ impl Live {
     }
 
     /// Begins to read at the last commit that the log has.
-    pub(super) fn register_logged_with<T>(&self, capture: impl FnOnce() -> T) -> (Begun, T) {
+    pub(super) fn register_logged_with<T>(&self, capture: impl FnMut() -> (Lsn, T)) -> (Begun, T) {
         let logged = || {
             // What is visible the log has, too, though it may not have been said yet; versions before it may be gone.
             let logged = Lsn(self.marks.logged.load(Ordering::Acquire));
@@ -134,18 +135,31 @@ impl Live {
     }
 
     /// Begins to read at the last commit applied.
-    pub(super) fn register_tip_with<T>(&self, capture: impl FnOnce() -> T) -> (Begun, T) {
+    pub(super) fn register_tip_with<T>(&self, capture: impl FnMut() -> (Lsn, T)) -> (Begun, T) {
         self.register(|| self.tip(), capture)
     }
 
     /// Begins to read at what `at` says, which is never before the visible LSN. Who raises the floor has looked at that
-    /// before looking into this lane: so either the reading is seen there, or it begins at or above the new floor.
-    fn register<T>(&self, at: impl FnOnce() -> Lsn, capture: impl FnOnce() -> T) -> (Begun, T) {
+    /// before looking into this lane: so either the reading is seen there, or it begins at or above the new floor. What was
+    /// visible a moment ago may be in the file by now, together with what came after it: then it looks again.
+    fn register<T>(
+        &self,
+        at: impl Fn() -> Lsn,
+        mut capture: impl FnMut() -> (Lsn, T),
+    ) -> (Begun, T) {
         let lane = self.readers.mine();
-        let mut readers = self.readers.at(lane).lock();
-        let lsn = at();
-        readers.add(lsn);
-        (Begun { lsn, lane }, capture())
+        loop {
+            let mut readers = self.readers.at(lane).lock();
+            let lsn = at();
+            let takes_any = is_weakened("read in a file that goes further");
+            let (applied, captured) = capture();
+            if applied <= lsn || takes_any {
+                readers.add(lsn);
+                return (Begun { lsn, lane }, captured);
+            }
+            drop(readers);
+            spin_loop();
+        }
     }
 
     /// Begins to read at `lsn`, which must be visible, later, or already read by someone. `capture` says up
@@ -273,12 +287,25 @@ mod tests {
             (Lsn(6), Lsn(6)),
             "visible never passes the tip"
         );
-        let held = live.register_visible_with(|| ()).0;
+        let held = live.register_visible_with(|| (Lsn(5), ())).0;
         live.advance_tip(Lsn(7));
         live.advance_tip(Lsn(10));
         assert_eq!((live.floor(), live.visible()), (Lsn(6), Lsn(9)));
         live.release(held);
         assert_eq!(live.floor(), Lsn(9));
+    }
+
+    #[test]
+    fn who_begins_while_the_file_goes_further_looks_again() {
+        let live = Live::new(Lsn(5));
+        let mut asked = 0;
+        let (begun, ()) = live.register_tip_with(|| {
+            asked += 1;
+            // A commit and a checkpoint come between looking at the LSN and taking the layers.
+            live.marks.tip.store(6, Ordering::Release);
+            (Lsn(6), ())
+        });
+        assert_eq!((begun.lsn, asked, live.count()), (Lsn(6), 2, 1));
     }
 
     #[test]

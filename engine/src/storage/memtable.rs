@@ -316,7 +316,7 @@ mod tests {
         );
         live.advance_tip(Lsn(1));
         live.set_visible(Lsn(1));
-        let begun = live.register_visible_with(|| ()).0;
+        let begun = live.register_visible_with(|| (Lsn::ZERO, ())).0;
         let held = begun.lsn;
         assert_eq!(held, Lsn(1));
         let mut bytes = 0;

@@ -328,8 +328,8 @@ impl Store {
     /// The state at the visible LSN: for reads.
     #[must_use]
     pub(crate) fn snapshot_visible(&self) -> Snapshot {
-        let early = too_early("take the layers before registering", || self.root());
-        let now = || early.unwrap_or_else(|| self.root());
+        let mut early = too_early("take the layers before registering", || self.layers());
+        let now = || early.take().unwrap_or_else(|| self.layers());
         let (begun, root) = self.live.register_visible_with(now);
         Snapshot::new(begun, root)
     }
@@ -343,14 +343,14 @@ impl Store {
     /// commits just now.
     #[must_use]
     pub(crate) fn snapshot_logged(&self) -> Snapshot {
-        let (begun, root) = self.live.register_logged_with(|| self.root());
+        let (begun, root) = self.live.register_logged_with(|| self.layers());
         Snapshot::new(begun, root)
     }
 
     /// The state at the last commit applied: for who holds the sequencer.
     #[must_use]
     pub(crate) fn snapshot_tip(&self) -> Snapshot {
-        let (begun, root) = self.live.register_tip_with(|| self.root());
+        let (begun, root) = self.live.register_tip_with(|| self.layers());
         Snapshot::new(begun, root)
     }
 
@@ -360,10 +360,7 @@ impl Store {
     /// `SnapshotReleased` if it is older than that, `SnapshotAhead` if it is not applied yet.
     #[cfg(test)]
     pub(crate) fn snapshot(&self, lsn: Lsn) -> Result<Snapshot> {
-        let (begun, root) = self.live.register_with(lsn, || {
-            let root = self.root();
-            (root.base.applied(), root)
-        })?;
+        let (begun, root) = self.live.register_with(lsn, || self.layers())?;
         Ok(Snapshot::new(begun, root))
     }
 
@@ -500,6 +497,12 @@ impl Store {
             history,
             live: Arc::clone(&self.live),
         }
+    }
+
+    /// The layers as they are now, and how far the file in them goes.
+    fn layers(&self) -> (Lsn, Arc<Root>) {
+        let root = self.root();
+        (root.base.applied(), root)
     }
 
     /// The layers, which nobody replaces meanwhile.

@@ -13,7 +13,7 @@ use crate::args::{
     ModuleCheckArgs, ModuleCommand, ModuleDropArgs, ModuleInstallArgs, ModuleListArgs, TargetArgs,
 };
 use crate::failure::Failure;
-use crate::names::quoted;
+use crate::names;
 use crate::open::{Access, open};
 use crate::remote;
 
@@ -88,16 +88,14 @@ fn install(args: &ModuleInstallArgs) -> Result<u8, Failure> {
 }
 
 fn list(args: &ModuleListArgs) -> Result<u8, Failure> {
-    let sql = "SELECT name FROM tailwater.objects WHERE kind = 'module' ORDER BY name";
-    for name in ask(&args.target, Access::Read, sql)? {
+    for name in ask(&args.target, Access::Read, names::LIST_MODULES)? {
         println!("{name}");
     }
     Ok(0)
 }
 
 fn drop_module(args: &ModuleDropArgs) -> Result<u8, Failure> {
-    let words: Vec<String> = args.name.split('.').map(quoted).collect();
-    let sql = format!("DROP MODULE {}", words.join("."));
+    let sql = format!("DROP MODULE {}", names::module(&args.name));
     ask(&args.target, Access::Write, &sql)?;
     println!("module {} dropped; its tables stay", args.name);
     Ok(0)

@@ -10,7 +10,7 @@ use crate::catalog::{Catalog, Object, ObjectName, Relation};
 use crate::error::{Error, Result};
 use crate::execute::run::{Surroundings, prepare};
 use crate::module::wire::ParameterDecoder;
-use crate::module::{Answer, Binding, BoundStatement, ModulePlan, Parts, TablePlan};
+use crate::module::{Answer, Binding, BoundStatement, ModulePlan, Parts, TablePlan, path_of};
 use crate::sql::binder;
 use crate::sql::bound::BoundStatement as Bound;
 use crate::sql::statement::Statement;
@@ -29,7 +29,7 @@ pub(super) fn check_bindings(
         .services()
         .flat_map(|service| service.methods().collect::<Vec<_>>());
     for method in methods {
-        let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+        let path = path_of(&method);
         let planned = plan.methods.iter().find(|planned| planned.path == path);
         let Some(planned) = planned else {
             continue;

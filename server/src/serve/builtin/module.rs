@@ -8,7 +8,7 @@ use tailwater::service::Services;
 use tailwater_proto::{sqlstate, v1};
 
 use super::{Service, Shared, unary};
-use crate::names::quoted;
+use crate::names;
 use crate::serve::fault::Fault;
 use crate::serve::scope::Scopes;
 
@@ -84,9 +84,8 @@ fn install(
 }
 
 fn list(database: &Database) -> Result<v1::ListModulesResponse, Fault> {
-    let sql = "SELECT name FROM tailwater.objects WHERE kind = 'module' ORDER BY name";
     Ok(v1::ListModulesResponse {
-        names: database.query(sql, ())?.rows_as()?,
+        names: database.query(names::LIST_MODULES, ())?.rows_as()?,
     })
 }
 
@@ -115,8 +114,8 @@ fn drop_module(
     database: &Database,
     request: &v1::DropModuleRequest,
 ) -> Result<v1::DropModuleResponse, Fault> {
-    let words: Vec<String> = request.name.split('.').map(quoted).collect();
-    let done = database.exec(&format!("DROP MODULE {}", words.join(".")), ())?;
+    let sql = format!("DROP MODULE {}", names::module(&request.name));
+    let done = database.exec(&sql, ())?;
     Ok(v1::DropModuleResponse {
         lsn: done.lsn.map_or(0, |lsn| lsn.0),
     })
