@@ -229,7 +229,13 @@ impl Engine {
 
     /// The version of the visible catalog.
     pub(crate) fn visible_catalog_version(&self) -> u64 {
-        self.visible.catalog().version()
+        self.visible_catalog_change().1
+    }
+
+    /// The version of the visible catalog, and the commit that made it.
+    pub(crate) fn visible_catalog_change(&self) -> (Lsn, u64) {
+        let (lsn, catalog) = self.visible.change();
+        (lsn, catalog.version())
     }
 
     /// The visible catalog.

@@ -110,7 +110,13 @@ impl<C> Visible<C> {
 
     /// The visible catalog alone.
     pub(crate) fn catalog(&self) -> Arc<C> {
-        Arc::clone(&self.0.read().shown.1)
+        self.change().1
+    }
+
+    /// The visible catalog with the commit that made it.
+    pub(crate) fn change(&self) -> (Lsn, Arc<C>) {
+        let (lsn, catalog) = &self.0.read().shown;
+        (*lsn, Arc::clone(catalog))
     }
 
     /// Shows another catalog as of `lsn`, made from the one shown.

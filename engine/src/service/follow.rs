@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tailwater_capture::{FrameStream, LagPolicy};
+use tailwater_capture::{FrameStream, LagPolicy, RowPredicate as _};
 use tailwater_proto::row_codec::RowView;
 use tailwater_proto::{ColumnId, Lsn, Value, sqlstate};
 use tailwater_views::cast::cast;
@@ -14,8 +14,9 @@ use tailwater_views::expr::{CastMode, Literal};
 use tailwater_views::plan::{Field, SortKey};
 use tailwater_views::{CancelToken, ExecContext, Expr, Plan};
 
-use super::method::Form;
+use super::method::{Action, Form};
 use super::options::CallOptions;
+use super::versions::{Current, Home};
 use crate::catalog::{Catalog, Relation};
 use crate::database::Database;
 use crate::engine::Engine;
@@ -38,6 +39,7 @@ use crate::txn::{Mode, Transaction};
 /// A query that is followed, with the fields of a request as parameters.
 #[derive(Debug)]
 pub(super) struct Follow {
+    pub(super) home: Home,
     relation: Arc<Relation>,
     layout: Vec<ColumnId>,
     /// All over the row layout of the relation.
@@ -76,8 +78,16 @@ pub(super) struct Followed {
     /// The commit that they are read at.
     pub(super) lsn: Lsn,
     pub(super) changes: FrameStream,
-    /// What is told of a row, with what the request says in it.
-    pub(super) exprs: Vec<Expr>,
+    pub(super) told: Told,
+    /// The version of the catalog it was looked up at.
+    pub(super) version: u64,
+}
+
+/// What is told of rows: a method, with what a request says in it.
+#[derive(Debug)]
+pub(super) struct Told {
+    by: Current<Follow>,
+    exprs: Vec<Expr>,
 }
 
 /// Rows that a stream begins with at most.
@@ -107,6 +117,7 @@ impl Follow {
         let relation = feed::followed(&txn.catalog, &relation.name)?;
         let columns: Vec<String> = bound.fields.iter().map(|f| f.name.to_string()).collect();
         Ok(Self {
+            home: form.home.clone(),
             layout: relation.layout(),
             newest: Newest::of(&parts.keys),
             keys: match parts.keys.is_empty() {
@@ -125,47 +136,39 @@ impl Follow {
 
     /// Begins to follow what a request means.
     pub(super) fn open(
-        &self,
+        self: &Arc<Self>,
         db: &Database,
         request: &[u8],
         options: &CallOptions,
     ) -> Result<Followed> {
-        let mut values = Vec::new();
-        self.parameters.decode(request, &mut values)?;
-        for (value, wanted) in values.iter_mut().zip(&self.wanted) {
-            *value = cast(value, &wanted.ty, CastMode::Assignment)?;
-        }
-        let mut predicate = match self.predicates.as_slice() {
-            [] => None,
-            [one] => Some(one.clone()),
-            more => Some(Expr::And(more.to_vec())),
-        };
-        if let Some(predicate) = &mut predicate {
-            substitute(predicate, &values);
-        }
         let engine = db.engine();
         let mut txn = engine.begin(Mode::ReadOnly, db.principal())?;
+        let version = txn.catalog.version();
+        let by = self.home.current(self, &txn, Action::follow)?;
+        let now = Arc::clone(&by.does);
+        let values = now.values(request)?;
+        let predicate = now.predicate(&values);
         if txn
             .catalog
-            .relation_of_storage(self.relation.storage)
+            .relation_of_storage(now.relation.storage)
             .is_none()
         {
-            let what = format!("\"{}\" is not what it was any more", self.relation.name);
+            let what = format!("\"{}\" is not what it was any more", now.relation.name);
             return Err(Error::conflict(what));
         }
         let (first, from) = match &options.since {
             Some(token) => (VecDeque::new(), From::Token(token)),
             None => {
                 let rows =
-                    self.newest(engine, &mut txn, predicate.clone(), &values, options.limit)?;
+                    now.newest(engine, &mut txn, predicate.clone(), &values, options.limit)?;
                 (rows, From::Now)
             }
         };
-        let condition = predicate.map(|expr| Condition::new(&self.relation, expr));
+        let condition = predicate.map(|expr| Condition::new(&now.relation, expr));
         let subscription = feed::follow(
             engine,
             &txn,
-            &self.relation,
+            &now.relation,
             condition,
             from,
             LagPolicy::CatchUp,
@@ -175,8 +178,32 @@ impl Follow {
             token: subscription.token().to_string(),
             lsn: subscription.token().lsn,
             changes: subscription.into_stream(),
-            exprs: substituted(&self.exprs, &values),
+            told: Told {
+                by,
+                exprs: substituted(&now.exprs, &values),
+            },
+            version,
         })
+    }
+
+    /// What a request says, in the types that are asked for.
+    fn values(&self, request: &[u8]) -> Result<Vec<Value>> {
+        let mut values = Vec::new();
+        self.parameters.decode(request, &mut values)?;
+        for (value, wanted) in values.iter_mut().zip(&self.wanted) {
+            *value = cast(value, &wanted.ty, CastMode::Assignment)?;
+        }
+        Ok(values)
+    }
+
+    fn predicate(&self, values: &[Value]) -> Option<Expr> {
+        let mut predicate = match self.predicates.as_slice() {
+            [] => return None,
+            [one] => one.clone(),
+            more => Expr::And(more.to_vec()),
+        };
+        substitute(&mut predicate, values);
+        Some(predicate)
     }
 
     /// The newest rows, so many at most, in order.
@@ -250,24 +277,55 @@ impl Follow {
         }
         key
     }
+}
+
+impl Told {
+    /// What a later version of the method tells, if it follows the same rows.
+    pub(super) fn renewed(&self, by: Current<Follow>, request: &[u8]) -> Result<Option<Self>> {
+        let (old, new) = (&self.by.does, &by.does);
+        let meant = |follow: &Follow| -> Result<_> {
+            let predicate = follow.predicate(&follow.values(request)?);
+            let condition = predicate.map(|expr| Condition::new(&follow.relation, expr));
+            Ok((
+                follow.relation.storage,
+                condition.map(|condition| condition.fingerprint()),
+            ))
+        };
+        if meant(old)? != meant(new)? {
+            return Ok(None);
+        }
+        let exprs = substituted(&new.exprs, &new.values(request)?);
+        Ok(Some(Self { by, exprs }))
+    }
+
+    /// Where the method belongs.
+    pub(super) fn home(&self) -> &Home {
+        &self.by.does.home
+    }
+
+    /// The version of the relation from which on its rows are told so.
+    pub(super) fn schema_version(&self) -> u32 {
+        self.by.does.relation.schema_version
+    }
 
     /// The message of a stored row.
     ///
     /// # Errors
     /// `72000` for a row that has become what the message cannot hold.
-    pub(super) fn message(&self, exprs: &[Expr], image: &[u8]) -> Result<Vec<u8>> {
+    pub(super) fn message(&self, image: &[u8]) -> Result<Vec<u8>> {
+        let follow = &*self.by.does;
         let damaged = |error: tailwater_proto::DecodeError| {
-            Error::corrupted(error.to_string()).on(self.relation.name.to_string())
+            Error::corrupted(error.to_string()).on(follow.relation.name.to_string())
         };
-        let mut stored = Vec::with_capacity(self.layout.len());
+        let mut stored = Vec::with_capacity(follow.layout.len());
         RowView::new(image)
-            .and_then(|view| view.project(&self.layout, &mut stored))
+            .and_then(|view| view.project(&follow.layout, &mut stored))
             .map_err(damaged)?;
         let cx = ExecContext::default();
-        let values = exprs.iter().map(|expr| expr.eval(&stored, &cx));
+        let values = self.exprs.iter().map(|expr| expr.eval(&stored, &cx));
         let values: Vec<Value> = values.collect::<std::result::Result<_, _>>()?;
         let mut message = Vec::new();
-        match self.answer.encode(&values, &mut message) {
+        match follow.answer.encode(&values, &mut message) {
             Ok(()) => Ok(message),
             Err(error) => Err(Error::new(
                 ErrorKind::Stopped,

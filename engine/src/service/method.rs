@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use prost_reflect::{FileDescriptor, MessageDescriptor};
 
+use super::answer_ticket::AnswerTicket;
 use super::follow::Follow;
 use super::options::CallOptions;
 use super::query::Query;
 use super::sink::MessageSink;
 use super::stream::MessageStream;
+use super::versions::Home;
 use super::write::Write;
 use crate::database::Database;
 use crate::engine::Engine;
@@ -42,10 +44,11 @@ pub struct Method {
     action: Action,
 }
 
+/// What a method does.
 #[derive(Debug)]
-enum Action {
+pub(super) enum Action {
     Follow(Arc<Follow>),
-    Query(Query),
+    Query(Arc<Query>),
     Write(Arc<Write>),
     Unbound { why: String, option: Option<String> },
 }
@@ -57,6 +60,7 @@ impl Method {
         txn: &Transaction,
         file: &FileDescriptor,
         plan: &ModulePlan,
+        home: &dyn Fn(&str, CallKind) -> Home,
     ) -> Result<Vec<Self>> {
         let methods = file
             .services()
@@ -74,6 +78,7 @@ impl Method {
                 plan,
                 input: &input,
                 output: &output,
+                home: &home(&path, planned.kind),
             };
             let action = match action(engine, txn, &form) {
                 Err(error) if error.kind() == ErrorKind::Statement => unbound_by(&error),
@@ -242,9 +247,43 @@ impl Method {
     /// # }
     /// ```
     pub fn call(&self, db: &Database, request: &[u8], options: &CallOptions) -> Result<Vec<u8>> {
+        self.submit(db, request, options)?.wait()
+    }
+
+    /// Calls it with one message, and returns as soon as the place of what it did in the order of commits is fixed.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    ///
+    /// ```
+    /// use tailwater::module::ModuleSource;
+    ///
+    /// # fn main() -> tailwater::Result<()> {
+    /// let db = tailwater::Database::memory()?;
+    /// let text = "syntax = \"proto3\"; message Item { string id = 1; } service S { rpc CreateItem(Item) returns (Item); }";
+    /// db.install_module(&ModuleSource::new("s.proto", text))?;
+    /// let services = tailwater::service::Services::new(&db).current()?;
+    /// let create = services.method("/S/CreateItem").unwrap();
+    /// let tea = create.submit(&db, b"\x0a\x03tea", &Default::default())?;
+    /// let oil = create.submit(&db, b"\x0a\x03oil", &Default::default())?; // on their way together
+    /// assert_eq!((tea.wait()?, oil.wait()?), (b"\x0a\x03tea".to_vec(), b"\x0a\x03oil".to_vec()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn submit(
+        &self,
+        db: &Database,
+        request: &[u8],
+        options: &CallOptions,
+    ) -> Result<AnswerTicket> {
         match (&self.action, self.kind) {
-            (Action::Query(query), CallKind::Unary) => query.answer(db, request),
-            (Action::Write(write), CallKind::Unary) => write.call(db, request, options),
+            (Action::Query(query), CallKind::Unary) => {
+                query.answer(db, request).map(AnswerTicket::ready)
+            }
+            (Action::Write(write), CallKind::Unary) => {
+                let key = options.idempotency_key.as_deref();
+                write.submit(db, request, key).map(AnswerTicket::written)
+            }
             _ => Err(self.refusal("one message, one answer")),
         }
     }
@@ -308,10 +347,14 @@ impl Method {
                 MessageStream::following(db, follow, request, options)
             }
             (Action::Query(query), CallKind::ServerStreaming) => {
-                query.stream(db, request).map(MessageStream::reading)
+                query.rows(db, request).map(MessageStream::reading)
             }
             _ => Err(self.refusal("one message, a stream of answers")),
         }
+    }
+
+    pub(super) const fn action(&self) -> &Action {
+        &self.action
     }
 
     fn refusal(&self, form: &str) -> Error {
@@ -328,18 +371,42 @@ impl Method {
     }
 }
 
+impl Action {
+    pub(super) const fn follow(&self) -> Option<&Arc<Follow>> {
+        match self {
+            Self::Follow(follow) => Some(follow),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn query(&self) -> Option<&Arc<Query>> {
+        match self {
+            Self::Query(query) => Some(query),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn write(&self) -> Option<&Arc<Write>> {
+        match self {
+            Self::Write(write) => Some(write),
+            _ => None,
+        }
+    }
+}
+
 /// A method as it was planned, with its messages.
 pub(super) struct Form<'p> {
     pub(super) method: &'p MethodPlan,
     pub(super) plan: &'p ModulePlan,
     pub(super) input: &'p MessageDescriptor,
     pub(super) output: &'p MessageDescriptor,
+    pub(super) home: &'p Home,
 }
 
 fn action(engine: &Arc<Engine>, txn: &Transaction, form: &Form<'_>) -> Result<Action> {
     Ok(match &form.method.binding {
         Binding::Subscribe { sql } => Action::Follow(Follow::new(engine, txn, sql, form)?.into()),
-        Binding::Query { sql } => Action::Query(Query::new(engine, txn, sql, form)?),
+        Binding::Query { sql } => Action::Query(Query::new(engine, txn, sql, form)?.into()),
         Binding::Exec { sql } => Action::Write(Write::statement(engine, txn, sql, form)?.into()),
         Binding::Insert { table, field } => {
             Action::Write(Write::insert(table, field.as_deref(), form)?.into())

@@ -1,6 +1,7 @@
 //! Services: the methods of installed modules, called with the bytes of messages and answering with bytes.
 //!
-//! `services` finds them, `method` is one of them; `write`, `query` and `follow` are what it does. It
+//! `services` finds them, `method` is one of them; `write`, `query` and `follow` are what it does, at the version that
+//! `versions` knows. It
 //! knows no sockets and no threads; whoever does, calls it: the room `server`. Next door: `module`, which says what a method does.
 //!
 //! ```
@@ -29,6 +30,7 @@
 //! # }
 //! ```
 
+mod answer_ticket;
 mod follow;
 mod method;
 mod options;
@@ -37,10 +39,12 @@ mod requests;
 mod services;
 mod sink;
 mod stream;
+mod versions;
 mod write;
 
 pub use prost_reflect::{DescriptorPool, FileDescriptor, MessageDescriptor};
 
+pub use self::answer_ticket::AnswerTicket;
 pub use self::method::Method;
 pub use self::options::CallOptions;
 pub use self::services::{ServiceModule, ServiceSet, Services};

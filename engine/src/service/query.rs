@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::method::Form;
+use super::method::{Action, Form};
+use super::versions::Home;
 use crate::database::Database;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -12,7 +13,8 @@ use crate::module::{Answer, BoundStatement};
 use crate::params::Parameters;
 use crate::rows::Rows;
 use crate::sql::parser::parse_one;
-use crate::txn::Transaction;
+use crate::tx::Tx;
+use crate::txn::{Mode, Transaction};
 
 /// Bytes of an answer to one call.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -23,6 +25,7 @@ pub(super) struct Query {
     sql: String,
     parameters: ParameterDecoder,
     answer: Arc<Answer>,
+    home: Home,
 }
 
 /// The rows of a query as messages.
@@ -52,40 +55,41 @@ impl Query {
             parameters: ParameterDecoder::new(form.input, &bound.fields)?,
             answer: Answer::new(form.output, &columns, form.plan)?.into(),
             sql: bound.sql,
+            home: form.home.clone(),
         })
     }
 
-    fn rows(&self, db: &Database, request: &[u8]) -> Result<Rows> {
+    /// The rows that a request means, and what they are answered with, as of now.
+    pub(super) fn rows(self: &Arc<Self>, db: &Database, request: &[u8]) -> Result<RowMessages> {
+        let engine = db.engine();
+        let mut txn = engine.begin(Mode::ReadOnly, db.principal())?;
+        let now = self.home.current(self, &txn, Action::query)?.does;
         let mut values = Vec::new();
-        self.parameters.decode(request, &mut values)?;
-        db.query(&self.sql, Parameters::positional(values))
+        now.parameters.decode(request, &mut values)?;
+        let mut tx = Tx::new(engine, &mut txn);
+        Ok(RowMessages {
+            rows: tx.query(&now.sql, Parameters::positional(values))?,
+            answer: Arc::clone(&now.answer),
+        })
     }
 
     /// The answer to one call: all rows, where the message has a list for them, else the first.
-    pub(super) fn answer(&self, db: &Database, request: &[u8]) -> Result<Vec<u8>> {
-        let mut rows = self.rows(db, request)?;
+    pub(super) fn answer(self: &Arc<Self>, db: &Database, request: &[u8]) -> Result<Vec<u8>> {
+        let RowMessages { mut rows, answer } = self.rows(db, request)?;
         let mut out = Vec::new();
         let mut is_empty = true;
         while let Some(row) = rows.next_row()? {
             is_empty = false;
-            self.answer.encode(row.values(), &mut out)?;
+            answer.encode(row.values(), &mut out)?;
             refuse_too_long(&out)?;
-            if !self.answer.is_list() {
+            if !answer.is_list() {
                 break;
             }
         }
-        match is_empty && !self.answer.is_list() {
+        match is_empty && !answer.is_list() {
             true => Err(no_row()),
             false => Ok(out),
         }
-    }
-
-    /// The rows, each a message.
-    pub(super) fn stream(&self, db: &Database, request: &[u8]) -> Result<RowMessages> {
-        Ok(RowMessages {
-            rows: self.rows(db, request)?,
-            answer: Arc::clone(&self.answer),
-        })
     }
 }
 

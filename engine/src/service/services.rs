@@ -1,4 +1,6 @@
-//! `Services`: which methods there are now. They are compiled once for each version of the catalog.
+//! `Services`: which methods there are now.
+//!
+//! Next door: `versions`, which compiles them once for each version of the catalog.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,11 +9,10 @@ use parking_lot::Mutex;
 use prost_reflect::{DescriptorPool, FileDescriptor};
 
 use super::method::Method;
+use super::versions::Versions;
 use crate::catalog::Module;
 use crate::database::Database;
 use crate::error::{Error, Result};
-use crate::module::{ModulePlan, ModuleSource};
-use crate::txn::Mode;
 
 /// The methods of a database's modules.
 ///
@@ -32,8 +33,9 @@ use crate::txn::Mode;
 /// ```
 #[derive(Debug)]
 pub struct Services {
-    db: Database,
-    current: Mutex<Arc<ServiceSet>>,
+    versions: Arc<Versions>,
+    /// What was current when somebody asked last.
+    kept: Mutex<Option<Arc<ServiceSet>>>,
 }
 
 /// All methods at one version of the catalog.
@@ -47,10 +49,10 @@ pub struct Services {
 /// ```
 #[derive(Debug, Default)]
 pub struct ServiceSet {
-    version: Option<u64>,
-    methods: BTreeMap<String, Arc<Method>>,
-    modules: Vec<ServiceModule>,
-    damaged: Vec<(String, Error)>,
+    pub(super) version: u64,
+    pub(super) methods: BTreeMap<String, Arc<Method>>,
+    pub(super) modules: Vec<ServiceModule>,
+    pub(super) damaged: Vec<(String, Error)>,
 }
 
 /// A module, for who reflects on it.
@@ -74,7 +76,7 @@ pub struct ServiceModule {
     /// Its file, in a pool with all that it imports.
     pub file: FileDescriptor,
     /// The catalog's row that it was compiled from.
-    module: Arc<Module>,
+    pub(super) module: Arc<Module>,
 }
 
 impl ServiceModule {
@@ -130,8 +132,8 @@ impl Services {
     #[must_use]
     pub fn new(db: &Database) -> Self {
         Self {
-            db: db.clone(),
-            current: Mutex::default(),
+            versions: Versions::new(db),
+            kept: Mutex::default(),
         }
     }
 
@@ -152,77 +154,10 @@ impl Services {
     /// # }
     /// ```
     pub fn current(&self) -> Result<Arc<ServiceSet>> {
-        let engine = self.db.engine();
-        let mut current = self.current.lock();
-        if current.version == Some(engine.visible_catalog_version()) {
-            return Ok(Arc::clone(&current));
-        }
-        let txn = engine.begin(Mode::ReadOnly, &Arc::from(""))?;
-        let mut set = ServiceSet {
-            version: Some(txn.catalog.version()),
-            ..ServiceSet::default()
-        };
-        for module in txn.catalog.modules() {
-            let known = current
-                .modules
-                .iter()
-                .find(|known| Arc::ptr_eq(&known.module, module));
-            let loaded = load(module, known).and_then(|(compiled, plan)| {
-                let methods = Method::all(engine, &txn, &compiled.file, &plan)?;
-                Ok((compiled, methods))
-            });
-            match loaded {
-                Ok((compiled, methods)) => {
-                    let methods = methods.into_iter().map(Arc::new);
-                    set.methods
-                        .extend(methods.map(|method| (method.path().to_owned(), method)));
-                    set.modules.push(compiled);
-                }
-                // The others are as good as ever.
-                Err(error) => set.damaged.push((module.name.to_string(), error)),
-            }
-        }
-        *current = Arc::new(set);
-        Ok(Arc::clone(&current))
+        let set = self.versions.current()?;
+        *self.kept.lock() = Some(Arc::clone(&set));
+        Ok(set)
     }
-}
-
-/// A module with its plan.
-fn load(
-    module: &Arc<Module>,
-    known: Option<&ServiceModule>,
-) -> Result<(ServiceModule, ModulePlan)> {
-    let compiled = match known {
-        Some(known) => known.clone(),
-        None => compile(module)?,
-    };
-    let plan =
-        serde_json::from_str(&module.plan).map_err(|error| damaged(module, &error.to_string()))?;
-    Ok((compiled, plan))
-}
-
-fn compile(module: &Arc<Module>) -> Result<ServiceModule> {
-    let root = module.files.get(&module.root).map_or("", String::as_str);
-    let mut source = ModuleSource::new(module.root.as_str(), root);
-    for (name, text) in module
-        .files
-        .iter()
-        .filter(|(name, _)| **name != module.root)
-    {
-        source = source.with_import(name.as_str(), text.as_str());
-    }
-    let file = source
-        .compile()
-        .map_err(|error| damaged(module, error.message()))?;
-    Ok(ServiceModule {
-        name: module.name.to_string(),
-        file,
-        module: Arc::clone(module),
-    })
-}
-
-fn damaged(module: &Module, why: &str) -> Error {
-    Error::corrupted(format!("module {}: {why}", module.name)).on(module.name.to_string())
 }
 
 impl ServiceSet {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tailwater_proto::Lsn;
 
 use super::options::CallOptions;
+use super::versions::Current;
 use super::write::Write;
 use crate::database::Database;
 use crate::error::{Error, Result};
@@ -43,7 +44,8 @@ const OUTSTANDING_MAX: usize = 256;
 #[derive(Debug)]
 pub struct MessageSink {
     db: Database,
-    write: Arc<Write>,
+    /// What the last message did, which the next one does, too, unless a new version of the module comes.
+    write: Current<Write>,
     key: Option<String>,
     messages: u64,
     rows: u64,
@@ -71,7 +73,10 @@ impl MessageSink {
     pub(super) fn new(db: &Database, write: Arc<Write>, options: &CallOptions) -> Self {
         Self {
             db: db.clone(),
-            write,
+            write: Current {
+                does: write,
+                set: None,
+            },
             key: options.idempotency_key.clone(),
             messages: 0,
             rows: 0,
@@ -107,10 +112,13 @@ impl MessageSink {
         self.has_failed = true;
         // Of a stream that is sent again under its key, each message is known by its place.
         let key = (self.key.as_ref()).map(|key| format!("{key}#{}", self.messages));
-        let (done, ticket) = self.write.submit(&self.db, message, key.as_deref())?;
+        let submitted = self.write.does.submit(&self.db, message, key.as_deref())?;
         self.messages += 1;
-        self.rows += done.rows;
-        self.outstanding.push_back(ticket);
+        self.rows += submitted.done.rows;
+        self.outstanding.push_back(submitted.ticket);
+        if submitted.by.set.is_some() {
+            self.write = submitted.by;
+        }
         if self.outstanding.len() >= OUTSTANDING_MAX {
             self.wait_for_first()?;
         }
@@ -163,7 +171,7 @@ impl MessageSink {
     /// ```
     pub fn finish(mut self) -> Result<Vec<u8>> {
         let stored = self.stored()?;
-        Ok(self.write.acknowledge(self.rows, stored.lsn))
+        Ok(self.write.does.acknowledge(self.rows, stored.lsn))
     }
 
     fn wait_for_first(&mut self) -> Result<()> {

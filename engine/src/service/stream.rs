@@ -10,9 +10,9 @@ use std::thread::Thread;
 
 use tailwater_capture::{Event, FeedChange, FrameStream, Op};
 use tailwater_proto::{Lsn, sqlstate};
-use tailwater_views::Expr;
 
-use super::follow::Follow;
+use super::follow::{Follow, Told};
+use super::method::Action;
 use super::options::CallOptions;
 use super::query::RowMessages;
 use crate::database::Database;
@@ -82,19 +82,27 @@ pub struct MessageStream {
 
 enum Source {
     Rows(RowMessages),
-    Changes {
-        follow: Arc<Follow>,
-        /// What is told of a row.
-        exprs: Vec<Expr>,
-        changes: FrameStream,
-    },
+    Changes(Box<Changes>),
+}
+
+/// What comes and changes, and how it is told.
+struct Changes {
+    frames: FrameStream,
+    told: Told,
+    /// What is told from a commit on, or from the first row of its version.
+    next: Option<(Lsn, Told)>,
+    /// What was told before, while the commit lasts in which that changed.
+    before: Option<(Lsn, Told)>,
+    /// The version of the catalog that was looked at last.
+    version: u64,
+    request: Vec<u8>,
 }
 
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Rows(_) => "Rows",
-            Self::Changes { .. } => "Changes",
+            Self::Changes(_) => "Changes",
         })
     }
 }
@@ -117,11 +125,14 @@ impl MessageStream {
     ) -> Result<Self> {
         let followed = follow.open(db, request, options)?;
         let mut stream = Self {
-            source: Source::Changes {
-                follow: Arc::clone(follow),
-                exprs: followed.exprs,
-                changes: followed.changes,
-            },
+            source: Source::Changes(Box::new(Changes {
+                frames: followed.changes,
+                told: followed.told,
+                next: None,
+                before: None,
+                version: followed.version,
+                request: request.to_vec(),
+            })),
             ready: VecDeque::new(),
             with_tokens: options.with_tokens,
             has_ended: false,
@@ -215,11 +226,13 @@ impl MessageStream {
                     };
                     return Poll::Ready(rows.next().map(|next| next.map(item)).transpose());
                 }
-                Source::Changes { changes, .. } => match Pin::new(changes).poll_next(context) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(None) => return Poll::Ready(None),
-                    Poll::Ready(Some(event)) => event.map_err(feed::feed_error),
-                },
+                Source::Changes(changes) => {
+                    match Pin::new(&mut changes.frames).poll_next(context) {
+                        Poll::Pending => return Poll::Pending,
+                        Poll::Ready(None) => return Poll::Ready(None),
+                        Poll::Ready(Some(event)) => event.map_err(feed::feed_error),
+                    }
+                }
             };
             if let Err(error) = event.and_then(|event| self.take(event)) {
                 self.has_ended = true;
@@ -246,13 +259,13 @@ impl MessageStream {
     /// # }
     /// ```
     pub fn progress(&mut self) -> Option<StreamItem> {
-        let Source::Changes { changes, .. } = &mut self.source else {
+        let Source::Changes(changes) = &mut self.source else {
             return None;
         };
         if !self.ready.is_empty() {
             return None;
         }
-        match changes.progress()? {
+        match changes.frames.progress()? {
             Event::Progress { lsn, token } => Some(StreamItem {
                 message: None,
                 token: Some(token.to_string()),
@@ -263,14 +276,15 @@ impl MessageStream {
     }
 
     fn take(&mut self, event: Event) -> Result<()> {
-        let Source::Changes { follow, exprs, .. } = &self.source else {
+        let Source::Changes(changes) = &mut self.source else {
             return Ok(());
         };
         match event {
             Event::Frame(frame) => {
+                changes.look_for_newer();
                 let mut messages = Vec::with_capacity(frame.changes.len());
                 for change in &frame.changes {
-                    messages.extend(told(follow, exprs, change)?);
+                    messages.extend(changes.message(frame.lsn, change)?);
                 }
                 let token = (!frame.more).then(|| frame.token.to_string());
                 self.push(messages, token, frame.lsn);
@@ -314,18 +328,47 @@ impl MessageStream {
     }
 }
 
-/// What is told of a change: the row as it is, unless that is what was told before. So a table that gets a column more, and
-/// with it all its rows, is not told anew to who does not know the column.
-fn told(follow: &Follow, exprs: &[Expr], change: &FeedChange) -> Result<Option<Vec<u8>>> {
-    let (Op::Insert | Op::Update, Some(after)) = (change.op, &change.after) else {
-        return Ok(None);
-    };
-    let message = follow.message(exprs, after)?;
-    let before = change
-        .before
-        .as_ref()
-        .map(|before| follow.message(exprs, before));
-    Ok((before.transpose()?.as_ref() != Some(&message)).then_some(message))
+impl Changes {
+    /// Notes what the method says since a new version of its module is there. Where that means other rows, or is no such method
+    /// any more, the stream goes on with what it began with.
+    fn look_for_newer(&mut self) {
+        let told = self.next.as_ref().map_or(&self.told, |(_, told)| told);
+        let newer = told.home().newer(&mut self.version, Action::follow);
+        if let Ok(Some((lsn, newer))) = newer
+            && let Ok(Some(next)) = told.renewed(newer, &self.request)
+        {
+            self.next = Some((lsn, next));
+        }
+    }
+
+    /// What is told of a change: the row as it is, unless that is what was told before. So a table that gets a column more, and
+    /// with it all its rows, is not told anew to who did not know the column.
+    fn message(&mut self, lsn: Lsn, change: &FeedChange) -> Result<Option<Vec<u8>>> {
+        let is_reached = |(from, next): &mut (Lsn, Told)| {
+            lsn >= *from || change.schema_version >= next.schema_version()
+        };
+        if let Some((_, next)) = self.next.take_if(is_reached) {
+            self.before = Some((lsn, std::mem::replace(&mut self.told, next)));
+        }
+        if self.before.as_ref().is_some_and(|(at, _)| *at != lsn) {
+            self.before = None;
+        }
+        let (Op::Insert | Op::Update, Some(after)) = (change.op, &change.after) else {
+            return Ok(None);
+        };
+        let message = self.told.message(after)?;
+        let Some(row_before) = &change.before else {
+            return Ok(Some(message));
+        };
+        let is_as_before = match &self.before {
+            Some((_, told)) => {
+                let before = told.message(row_before)?;
+                message == before || told.message(after).is_ok_and(|after| after == before)
+            }
+            None => self.told.message(row_before)? == message,
+        };
+        Ok((!is_as_before).then_some(message))
+    }
 }
 
 /// Wakes the thread that waits for a stream.

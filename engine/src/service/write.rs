@@ -8,10 +8,10 @@ use std::sync::Arc;
 use prost_reflect::MessageDescriptor;
 use tailwater_proto::{Lsn, Value};
 
-use super::method::Form;
-use super::options::CallOptions;
+use super::method::{Action, Form};
 use super::query::{no_row, refuse_too_long};
 use super::requests::{self, Request};
+use super::versions::{Current, Home};
 use crate::database::Database;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ use crate::txn::Transaction;
 /// What a message does, and what is said of it.
 #[derive(Debug)]
 pub(super) struct Write {
-    path: String,
+    home: Home,
     statement: Statement,
     answer: WriteAnswer,
 }
@@ -50,8 +50,17 @@ enum WriteAnswer {
     Row(Answer),
 }
 
-/// What a message did.
+/// A message whose commit is on its way.
 #[derive(Debug)]
+pub(super) struct Submitted {
+    /// What stored it: the method as it was then.
+    pub(super) by: Current<Write>,
+    pub(super) done: Done,
+    pub(super) ticket: Ticket,
+}
+
+/// What a message did.
+#[derive(Debug, Default)]
 pub(super) struct Done {
     pub(super) rows: u64,
     /// The answer, if that is the row.
@@ -73,7 +82,7 @@ impl Write {
             false => WriteAnswer::Ack(AckEncoder::new(form.output)),
         };
         Ok(Self {
-            path: form.method.path.clone(),
+            home: form.home.clone(),
             statement: Statement::Insert(insert),
             answer,
         })
@@ -103,7 +112,7 @@ impl Write {
             _ => WriteAnswer::Ack(AckEncoder::new(form.output)),
         };
         Ok(Self {
-            path: form.method.path.clone(),
+            home: form.home.clone(),
             statement: Statement::Exec {
                 sql,
                 parameters: ParameterDecoder::new(form.input, &bound.fields)?,
@@ -120,46 +129,30 @@ impl Write {
         )
     }
 
-    /// One message, one answer.
-    pub(super) fn call(
-        &self,
-        db: &Database,
-        request: &[u8],
-        options: &CallOptions,
-    ) -> Result<Vec<u8>> {
-        let (sql, values) = self.statement_of(request)?;
-        let key = options.idempotency_key.as_deref();
-        let once = key
-            .map(|key| Request::new(db, &self.path, key, request))
-            .transpose()?;
-        let committed = db.update(|tx| self.run(tx, &sql, &values, once.as_ref()))?;
-        let done = committed.value;
-        let answer = done.answer;
-        Ok(answer.unwrap_or_else(|| self.acknowledge(done.rows, committed.lsn)))
-    }
-
-    /// Takes a message of many; its commit is on its way. Says what it did.
+    /// Does what a message says; its commit is on its way then.
     pub(super) fn submit(
-        &self,
+        self: &Arc<Self>,
         db: &Database,
         request: &[u8],
         key: Option<&str>,
-    ) -> Result<(Done, Ticket)> {
-        let (sql, values) = self.statement_of(request)?;
-        if let (None, Statement::Insert(_), WriteAnswer::Ack(_)) =
-            (key, &self.statement, &self.answer)
-        {
-            let ticket = db.submit(&sql, Parameters::positional(values))?;
-            let done = Done {
-                rows: 1,
-                answer: None,
-            };
-            return Ok((done, ticket));
-        }
+    ) -> Result<Submitted> {
+        let engine = db.engine();
         let once = key
-            .map(|key| Request::new(db, &self.path, key, request))
+            .map(|key| Request::new(db, &self.home.path, key, request))
             .transpose()?;
-        db.submit_update(|tx| self.run(tx, &sql, &values, once.as_ref()))
+        let ((by, done), lsn) = engine.retry(db.principal(), |txn| {
+            let by = self.home.current(self, txn, Action::write)?;
+            let done = by.does.run(engine, txn, request, once.as_ref())?;
+            Ok((by, done))
+        })?;
+        let ticket = Ticket::new(engine, lsn);
+        Ok(Submitted { by, done, ticket })
+    }
+
+    /// What is said of one message.
+    pub(super) fn answer(&self, done: Done, lsn: Lsn) -> Vec<u8> {
+        done.answer
+            .unwrap_or_else(|| self.acknowledge(done.rows, lsn))
     }
 
     /// The answer that says how many, and in which commit.
@@ -173,19 +166,21 @@ impl Write {
 
     fn run(
         &self,
-        tx: &mut Tx<'_>,
-        sql: &str,
-        values: &[Value],
+        engine: &Arc<Engine>,
+        txn: &mut Transaction,
+        request: &[u8],
         once: Option<&Request>,
     ) -> Result<Done> {
+        let (sql, values) = self.statement_of(request)?;
+        let tx = &mut Tx::new(engine, txn);
         match once {
-            Some(request) => requests::once(tx, request, |tx| self.run_now(tx, sql, values)),
-            None => self.run_now(tx, sql, values),
+            Some(once) => requests::once(tx, once, |tx| self.run_now(tx, &sql, values)),
+            None => self.run_now(tx, &sql, values),
         }
     }
 
-    fn run_now(&self, tx: &mut Tx<'_>, sql: &str, values: &[Value]) -> Result<Done> {
-        let parameters = Parameters::positional(values.to_vec());
+    fn run_now(&self, tx: &mut Tx<'_>, sql: &str, values: Vec<Value>) -> Result<Done> {
+        let parameters = Parameters::positional(values);
         let WriteAnswer::Row(answer) = &self.answer else {
             let rows = tx.exec(sql, parameters)?.rows;
             return Ok(Done { rows, answer: None });
