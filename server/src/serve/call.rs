@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::admission::Admission;
 use super::context::{Cancel, Context};
 use super::fault::Fault;
-use super::method::{Handler, Message, Method, OpenSink, Sink, Source, Unary};
+use super::method::{Handler, Message, Method, OpenSink, Reply, Sink, Source, Unary};
 use super::metrics::{Front, Metrics, Observed};
 use super::modules::Modules;
 use super::registry::{Live, Registry};
@@ -176,7 +176,11 @@ impl Run {
             let _stop = self.context.cancel.on_drop();
             let (method, context) = (Arc::clone(&self.method), self.context.clone());
             let work = move || unary(&method)?(&context, &request);
-            self.calls.work(work).await
+            match self.calls.work(work).await? {
+                Reply::Now(answer) => Ok(answer),
+                // No thread waits for the disk.
+                Reply::Later(answer) => Ok(answer.await?),
+            }
         };
         finish(observed, until(deadline, answering).await)
     }

@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use prost::bytes::{BufMut, Bytes};
 use prost_reflect::MessageDescriptor;
-use tailwater::service::Stored;
+use tailwater::service::{AnswerTicket, Stored};
 
 use super::context::Context;
 use super::fault::Fault;
@@ -141,13 +141,21 @@ pub(crate) struct Method {
 }
 
 /// One request, one answer.
-pub(crate) type Unary = dyn Fn(&Context, &[u8]) -> Result<Vec<u8>, Fault> + Send + Sync;
+pub(crate) type Unary = dyn Fn(&Context, &[u8]) -> Result<Reply, Fault> + Send + Sync;
 /// One request, many answers.
 pub(crate) type OpenSource = dyn Fn(&Context, &[u8]) -> Result<Source, Fault> + Send + Sync;
 /// Many requests, one answer.
 pub(crate) type OpenSink = dyn Fn(&Context) -> Result<Box<dyn Sink>, Fault> + Send + Sync;
 /// Many requests, many answers.
 pub(crate) type OpenDialogue = dyn Fn(&Context) -> Result<Box<dyn Dialogue>, Fault> + Send + Sync;
+
+/// The answer to a call.
+pub(crate) enum Reply {
+    /// It.
+    Now(Vec<u8>),
+    /// Once what the call did is durable.
+    Later(AnswerTicket),
+}
 
 /// What a method does, by its kind of call.
 pub(crate) enum Handler {
@@ -220,7 +228,7 @@ mod tests {
 
     #[test]
     fn kinds_say_which_side_streams() {
-        let unary = Handler::Unary(Box::new(|_, _| Ok(Vec::new())));
+        let unary = Handler::Unary(Box::new(|_, _| Ok(Reply::Now(Vec::new()))));
         assert!(!unary.streams_requests() && !unary.streams_answers());
         let source = Handler::ServerStreaming(Box::new(|_, _| Err(Fault::shutting_down())));
         assert!(!source.streams_requests() && source.streams_answers());

@@ -20,7 +20,9 @@ use super::context::Context;
 use super::fault::Fault;
 use super::following::{At, Following, Own, Shape, Since};
 use super::hub::Hubs;
-use super::method::{Batch, Handler, Message, Method, Polled, Position, Pulled, Sink, Source};
+use super::method::{
+    Batch, Handler, Message, Method, Polled, Position, Pulled, Reply, Sink, Source,
+};
 use super::scope::Scopes;
 
 /// How many of the rows there are a stream begins with.
@@ -90,7 +92,8 @@ fn method(own: &Arc<tailwater::service::Method>, hubs: &Arc<Hubs>) -> Method {
 fn handler(own: Arc<tailwater::service::Method>, hubs: Arc<Hubs>) -> Handler {
     match own.kind() {
         CallKind::Unary => Handler::Unary(Box::new(move |context, request| {
-            Ok(own.call(&context.database, request, &options(context)?)?)
+            let answer = own.submit(&context.database, request, &options(context)?)?;
+            Ok(Reply::Later(answer))
         })),
         CallKind::ServerStreaming => Handler::ServerStreaming(Box::new(move |context, request| {
             let options = options(context)?;

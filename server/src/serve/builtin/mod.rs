@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use super::context::Context;
 use super::fault::Fault;
 use super::hub::Hubs;
-use super::method::{Handler, Method, Source};
+use super::method::{Handler, Method, Reply, Source};
 use super::metrics::Metrics;
 use super::registry::{Live, Registry};
 use super::scope::Scopes;
@@ -110,7 +110,8 @@ where
     O: prost::Message,
 {
     Handler::Unary(Box::new(move |context, request| {
-        Ok(answer(context, I::decode(request)?)?.encode_to_vec())
+        let answer = answer(context, I::decode(request)?)?;
+        Ok(Reply::Now(answer.encode_to_vec()))
     }))
 }
 
