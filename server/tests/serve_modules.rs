@@ -3,72 +3,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod chat;
 mod common;
 mod served;
 
+use chat::{Ack, CHAT, ChatMessage, JOIN, SEND, channel, install, message};
 use common::{database, run};
 use futures_util::{SinkExt, StreamExt};
-use prost::Message;
 use serde_json::{Value as Json, json};
 use served::{Client, Events, Served, block_on, get, next, post, told};
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tonic::Code;
-
-const CHAT: &str = include_str!("../examples/chat/chat.proto");
-const JOIN: &str = "/chatpb.ChatService/JoinChannel";
-const SEND: &str = "/chatpb.ChatService/SendMessage";
-
-#[derive(Clone, PartialEq, Message)]
-struct Channel {
-    #[prost(string, tag = "1")]
-    name: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ChatMessage {
-    #[prost(string, tag = "1")]
-    sender: String,
-    #[prost(message, tag = "2")]
-    channel: Option<Channel>,
-    #[prost(string, tag = "3")]
-    message: String,
-    /// What a client that asked for it finds.
-    #[prost(string, tag = "536870911")]
-    token: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Ack {
-    #[prost(string, tag = "1")]
-    status: String,
-}
-
-fn message(text: &str) -> ChatMessage {
-    ChatMessage {
-        sender: "ada".to_owned(),
-        channel: Some(channel()),
-        message: text.to_owned(),
-        token: String::new(),
-    }
-}
-
-fn channel() -> Channel {
-    Channel {
-        name: "tea".to_owned(),
-    }
-}
-
-fn install(server: &Served, text: &str) -> Json {
-    let request = json!({"text": {"file": "chat.proto", "texts": {"chat.proto": text}}});
-    let answer = post(
-        &server.http,
-        "/tailwater.v1.ModuleService/Install",
-        &[],
-        &request.to_string(),
-    );
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    answer.json()
-}
 
 #[test]
 fn a_module_is_there_as_soon_as_it_is_installed() {

@@ -3,7 +3,10 @@
 //! Commits are on their way together: a message waits only for room. Next door: `write`, which does one.
 
 use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use tailwater_proto::Lsn;
 
@@ -115,7 +118,10 @@ impl MessageSink {
         let submitted = self.write.does.submit(&self.db, message, key.as_deref())?;
         self.messages += 1;
         self.rows += submitted.done.rows;
-        self.outstanding.push_back(submitted.ticket);
+        let mut ticket = submitted.ticket;
+        // Whoever sends may rest now, and nobody waits: it becomes durable, and others see it, all the same.
+        _ = Pin::new(&mut ticket).poll(&mut Context::from_waker(Waker::noop()));
+        self.outstanding.push_back(ticket);
         if submitted.by.set.is_some() {
             self.write = submitted.by;
         }
