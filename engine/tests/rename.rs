@@ -6,168 +6,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "rename/queries.rs"]
+mod queries;
 
 use common::text;
+use queries::{MORE, QUERIES, RENAMES, ROWS, TABLES, TEXTS};
 use tailwater::{Database, FeedEvent, FeedRequest, Subscription};
-
-const TABLES: &str = "
-CREATE TABLE t (id INT PRIMARY KEY, a INT, c TEXT, d DOCUMENT);
-CREATE TABLE u (k INT PRIMARY KEY, a INT, x INT, \"X y\" INT);
-CREATE TABLE p (k INT PRIMARY KEY, a INT, ...);
-CREATE TABLE w (a INT PRIMARY KEY, c TEXT);
-CREATE INDEX t_a ON t (a);
-CREATE VIEW tv AS SELECT id, a, c FROM t;
-CREATE MATERIALIZED VIEW tm AS SELECT a, count(*) AS n FROM t GROUP BY a";
-
-/// Rows by place: the words before VALUES change with the names.
-const ROWS: &[(&str, &str)] = &[
-    (
-        "t",
-        "(1, 10, 'x', {a: 1, b: {a: 5}}), (2, 20, 'y', {a: 2}), (3, 10, NULL, {n: [1, 2]})",
-    ),
-    ("u", "(1, 10, 1, 7), (2, 20, 2, 8), (3, NULL, 3, 9)"),
-    ("p", "{K: 1, A: 10, e: 'e', b: 4}, {K: 2, A: 20, x: true}"),
-    ("w", "(10, 'w'), (30, 'v')"),
-];
-const MORE: &[(&str, &str)] = &[
-    ("t", "(4, 20, 'y', {b: {a: 6}}), (5, NULL, 'z', {a: 3})"),
-    ("u", "(4, 20, 4, 6), (5, 5, 5, 5)"),
-    ("p", "{K: 3, A: 30, e: 'f'}"),
-    ("w", "(20, 'u')"),
-];
-
-const QUERIES: &[&str] = &[
-    "SELECT a FROM t",
-    "SELECT a + 1, -a AS neg, sum FROM (SELECT a, a AS sum FROM t) s",
-    "SELECT T.A, \"a\" AS other FROM t",
-    "SELECT public.t.a, t.id FROM public.t",
-    "SELECT * FROM t",
-    "SELECT t.*, 1 AS one FROM t",
-    "SELECT * FROM t, (SELECT a AS wa, c AS wc FROM w) s WHERE t.a = wa",
-    "SELECT x.*, y.n FROM tv x JOIN tm y ON x.a = y.a",
-    "SELECT t.id, u.* FROM t JOIN u ON t.a = u.a",
-    "SELECT a, x FROM t JOIN u USING (a)",
-    "SELECT * FROM u JOIN (SELECT id, a FROM t) s USING (a)",
-    "SELECT t.id, u.k, a FROM t NATURAL JOIN u",
-    "SELECT t.id, u.k FROM t LEFT JOIN u USING (a)",
-    "SELECT a, t.id, u.k FROM t FULL JOIN u USING (a)",
-    "SELECT a, t.id FROM u RIGHT JOIN t USING (a)",
-    "SELECT a FROM t ORDER BY a",
-    "SELECT a AS z FROM t ORDER BY z, t.a",
-    "SELECT id AS b, a FROM t ORDER BY a, b",
-    "SELECT a AS b, count(*) AS n FROM t GROUP BY b",
-    "SELECT id % 2 AS b, count(*) AS n FROM t GROUP BY b",
-    "SELECT a, count(*) AS n FROM t GROUP BY a HAVING max(a) > 5 ORDER BY a",
-    "SELECT id AS x, a AS b FROM t GROUP BY id, a",
-    "SELECT sum(a), max(a), count(a) FILTER (WHERE a > 10) AS big FROM t",
-    "SELECT DISTINCT a FROM t",
-    "SELECT DISTINCT * FROM (SELECT a, c FROM t) s",
-    "SELECT a FROM t UNION ALL SELECT a FROM u",
-    "SELECT a, c FROM t UNION SELECT a, c FROM w",
-    "SELECT a FROM t EXCEPT SELECT a FROM w ORDER BY a",
-    "SELECT CASE WHEN a IS DISTINCT FROM 10 THEN c ELSE c END FROM t",
-    "SELECT CAST(a AS TEXT), id, (c) FROM t",
-    "SELECT id, a::TEXT FROM t WHERE a BETWEEN 5 AND 15 OR a IN (20, 30)",
-    "SELECT id, d.a, d.b.a AS below, d.n[0] FROM t",
-    "SELECT id, t.d.b FROM t WHERE t.d.a > 0",
-    "SELECT id, {a: a, b: t.a, c: c} AS doc FROM t",
-    "SELECT x.a FROM t AS x JOIN t AS y ON x.a = y.a AND x.id <> y.id",
-    "SELECT x.id, b FROM t AS x (id, b)",
-    "SELECT q.b FROM (SELECT a FROM t) AS q (b)",
-    "SELECT q.a FROM (SELECT * FROM t) q",
-    "SELECT q.id FROM (SELECT * FROM t, (SELECT 1 AS one) o) q WHERE q.a > 0",
-    "WITH q AS (SELECT a, id FROM t) SELECT a, id FROM q",
-    "WITH q (a) AS (SELECT id FROM t) SELECT q.a, t.a AS ta FROM q JOIN t ON q.a = t.id",
-    "WITH u AS (SELECT a, id FROM t) SELECT u.a FROM u",
-    "WITH s AS (SELECT a FROM t), r AS (SELECT a FROM s WHERE a > 5) SELECT r.a FROM r JOIN u ON u.a = r.a",
-    "SELECT id FROM t WHERE a IN (SELECT a FROM u)",
-    "SELECT id FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.a = t.a)",
-    "SELECT id, (SELECT max(x) FROM u WHERE u.a = t.a) AS m FROM t",
-    "SELECT k, (SELECT count(*) FROM t WHERE t.a = x) AS m FROM u",
-    "SELECT (SELECT max(a) FROM t)",
-    "SELECT id FROM t WHERE a = (SELECT max(a) FROM t)",
-    "SELECT id FROM t WHERE EXISTS (SELECT 1 FROM t AS t2 WHERE t2.a = t.a AND t2.id <> t.id)",
-    "SELECT \"X y\", u.\"X y\" + 1 AS more FROM u WHERE \"X y\" > 6",
-    "SELECT * FROM p",
-    "SELECT k, a, e FROM p",
-    "SELECT p.a, p.e.f, p.x FROM p",
-    "SELECT q.* FROM (SELECT * FROM p) q WHERE q.a > 10",
-    "SELECT p.k, s.a FROM p JOIN (SELECT a FROM p) s ON s.a = p.a",
-    "SELECT a, n FROM tm",
-    "SELECT * FROM tv",
-    "SELECT tv.a, tm.n FROM tv, tm WHERE tv.a = tm.a AND id > 1",
-    "SELECT a FROM tv WHERE id IN (SELECT n FROM tm)",
-    "TABLE w",
-    "SELECT o.name, w.c FROM tailwater.objects o JOIN w ON w.c = o.name WHERE w.a < 0",
-    "SELECT w.a, g FROM w, generate_series(1, 2) AS g",
-    "(SELECT a FROM t) UNION ALL (SELECT a FROM w LIMIT 0)",
-    "SELECT a FROM t ORDER BY id LIMIT 2",
-    "SELECT 'a' AS b, a AS \"from\", \"c\" FROM (SELECT c, a FROM t /* a */) \"t\" -- a",
-];
-
-/// Changes of names, the way back, and the names that tables, and columns of `p`, have between.
-const RENAMES: &[(&str, &str, &[(&str, &str)])] = &[
-    (
-        "ALTER TABLE t RENAME COLUMN a TO b",
-        "ALTER TABLE t RENAME COLUMN b TO a",
-        &[],
-    ),
-    (
-        "ALTER TABLE t RENAME COLUMN a TO x",
-        "ALTER TABLE t RENAME COLUMN x TO a",
-        &[],
-    ),
-    (
-        "ALTER TABLE t RENAME COLUMN id TO k",
-        "ALTER TABLE t RENAME COLUMN k TO id",
-        &[],
-    ),
-    (
-        "ALTER TABLE t RENAME COLUMN a TO \"select\"; ALTER TABLE t RENAME COLUMN c TO \"Ä \"\"c\"",
-        "ALTER TABLE t RENAME COLUMN \"select\" TO a; ALTER TABLE t RENAME COLUMN \"Ä \"\"c\" TO c",
-        &[],
-    ),
-    (
-        "ALTER TABLE t RENAME COLUMN a TO tmp; ALTER TABLE t RENAME COLUMN id TO a; ALTER TABLE t RENAME COLUMN tmp TO id",
-        "ALTER TABLE t RENAME COLUMN a TO tmp; ALTER TABLE t RENAME COLUMN id TO a; ALTER TABLE t RENAME COLUMN tmp TO id",
-        &[],
-    ),
-    (
-        "ALTER TABLE t RENAME COLUMN d TO t",
-        "ALTER TABLE t RENAME COLUMN t TO d",
-        &[],
-    ),
-    (
-        "ALTER TABLE u RENAME COLUMN a TO b; ALTER TABLE u RENAME COLUMN x TO id; ALTER TABLE u RENAME COLUMN \"X y\" TO xy",
-        "ALTER TABLE u RENAME COLUMN b TO a; ALTER TABLE u RENAME COLUMN id TO x; ALTER TABLE u RENAME COLUMN xy TO \"X y\"",
-        &[],
-    ),
-    (
-        "ALTER TABLE p RENAME COLUMN a TO z; ALTER TABLE w RENAME COLUMN a TO id; ALTER TABLE p RENAME COLUMN k TO a",
-        "ALTER TABLE p RENAME COLUMN a TO k; ALTER TABLE p RENAME COLUMN z TO a; ALTER TABLE w RENAME COLUMN id TO a",
-        &[("K", "a"), ("A", "z")],
-    ),
-    (
-        "ALTER TABLE t RENAME TO \"T 2\"",
-        "ALTER TABLE \"T 2\" RENAME TO t",
-        &[("t", "\"T 2\"")],
-    ),
-    (
-        "ALTER TABLE t RENAME TO x; ALTER TABLE u RENAME TO q",
-        "ALTER TABLE x RENAME TO t; ALTER TABLE q RENAME TO u",
-        &[("t", "x"), ("u", "q")],
-    ),
-    (
-        "ALTER TABLE t RENAME TO tmp; ALTER TABLE u RENAME TO t; ALTER TABLE tmp RENAME TO u; ALTER TABLE u RENAME COLUMN a TO id_2",
-        "ALTER TABLE u RENAME COLUMN id_2 TO a; ALTER TABLE t RENAME TO tmp; ALTER TABLE u RENAME TO t; ALTER TABLE tmp RENAME TO u",
-        &[("t", "u"), ("u", "t")],
-    ),
-    (
-        "ALTER VIEW tv RENAME TO \"Tv\"; ALTER MATERIALIZED VIEW tm RENAME TO q; ALTER TABLE t RENAME COLUMN a TO n",
-        "ALTER VIEW \"Tv\" RENAME TO tv; ALTER MATERIALIZED VIEW q RENAME TO tm; ALTER TABLE t RENAME COLUMN n TO a",
-        &[],
-    ),
-];
 
 struct World {
     db: Database,
@@ -279,7 +123,6 @@ fn views_stay_what_they_are_when_names_change() {
     insert(&twin.db, MORE, &[]);
     let after = twin.shown();
     for (there, back, names) in RENAMES {
-        println!("{there}");
         let world = World::new(Database::memory().unwrap());
         let mut feeds = world.feeds();
         world
@@ -330,4 +173,140 @@ fn assert_same(world: &World, found: &[String], expected: &[String], what: &str)
         })
         .collect();
     assert!(others.is_empty(), "{what}:\n{}", others.join("\n"));
+}
+
+#[test]
+fn texts_tell_the_new_names() {
+    for (query, rename, told) in TEXTS {
+        let db = Database::memory().unwrap();
+        db.exec(TABLES, ()).unwrap();
+        db.exec(&format!("CREATE VIEW v AS {query}"), ()).unwrap();
+        db.exec(rename, ())
+            .unwrap_or_else(|error| panic!("{query}: {error}"));
+        let objects = objects(&db);
+        let (_, sql) = objects.iter().find(|(name, _)| name == "v").unwrap();
+        let (_, kept) = sql.as_ref().unwrap().split_once(" AS ").unwrap();
+        assert_eq!(kept, *told, "{rename}");
+    }
+}
+
+/// The names are in the catalog's rows: the log and the storage file bring them back.
+#[test]
+fn new_names_are_there_after_opening_again() {
+    for checkpoint in ["", "CHECKPOINT"] {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Database::open(folder.path()).unwrap();
+        let world = World::new(open());
+        let (there, back, _) = RENAMES.first().unwrap();
+        let view = "m0";
+        let token = {
+            let mut feed = world.db.subscribe(FeedRequest::of(view)).unwrap();
+            loop {
+                if let FeedEvent::SnapshotEnd { token, .. } = feed.recv().unwrap() {
+                    break token;
+                }
+            }
+        };
+        world.db.exec(there, ()).unwrap();
+        world.db.exec(checkpoint, ()).unwrap();
+        let (shown, told) = (world.shown(), objects(&world.db));
+        let views = world.views;
+        drop(world.db);
+        let world = World { db: open(), views };
+        assert_same(&world, &world.shown(), &shown, checkpoint);
+        assert_eq!(objects(&world.db), told);
+        insert(&world.db, MORE, &[]);
+        world.check(checkpoint);
+        let mut feed = world
+            .db
+            .subscribe(FeedRequest::of(view).since(token))
+            .unwrap();
+        let mut changes = 0;
+        while let Some(event) = feed.try_recv().unwrap() {
+            match event {
+                FeedEvent::Frame(frame) => changes += frame.changes.len(),
+                FeedEvent::Progress { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(changes, 2);
+        world.db.exec(back, ()).unwrap();
+        world.check(back);
+    }
+}
+
+#[test]
+fn a_name_that_cannot_be_told_is_refused_and_changes_nothing() {
+    for (query, rename) in [
+        // USING takes an alias, which has no schema.
+        (
+            "SELECT public.t.id FROM public.t JOIN u USING (a)",
+            "ALTER TABLE t RENAME COLUMN a TO b",
+        ),
+        // TABLE has no alias, and its name no place of its own.
+        ("TABLE w", "ALTER TABLE w RENAME TO w2"),
+    ] {
+        let db = Database::memory().unwrap();
+        db.exec(TABLES, ()).unwrap();
+        insert(&db, ROWS, &[]);
+        db.exec(
+            &format!("CREATE VIEW b AS SELECT a FROM p; CREATE VIEW c AS SELECT a FROM w; CREATE MATERIALIZED VIEW v AS {query}"),
+            (),
+        )
+        .unwrap();
+        let before = (objects(&db), shown(&db, "v"));
+        let error = db.exec(rename, ()).unwrap_err();
+        assert_eq!(
+            (
+                error.sqlstate(),
+                error.message(),
+                error.object(),
+                error.hint()
+            ),
+            (
+                "0A000",
+                "the new name cannot be told in materialized view \"v\"",
+                Some("v"),
+                Some("drop the view first and create it again after")
+            )
+        );
+        assert_eq!((objects(&db), shown(&db, "v")), before, "{rename}");
+    }
+}
+
+#[test]
+fn sessions_see_one_name_or_the_other() {
+    let db = Database::memory().unwrap();
+    db.exec(TABLES, ()).unwrap();
+    insert(&db, ROWS, &[]);
+    db.exec("CREATE VIEW v AS SELECT a, id FROM t", ()).unwrap();
+    let (mut one, mut other) = (db.session(), db.session());
+    let read = "SELECT sum(a), max(id) FROM v";
+    let before = text(&mut one, read);
+    one.execute("BEGIN", ()).unwrap();
+    one.execute("ALTER TABLE t RENAME COLUMN a TO b", ())
+        .unwrap();
+    assert_eq!(text(&mut one, read), before);
+    assert_eq!(text(&mut other, read), before);
+    assert_eq!(text(&mut other, "SELECT sum(a) FROM t"), "40");
+    one.execute("ROLLBACK", ()).unwrap();
+    assert_eq!(text(&mut one, "SELECT sum(a) FROM t"), "40");
+    // A view that was bound to the old name is not made behind the new one's back.
+    one.execute("BEGIN", ()).unwrap();
+    one.execute("CREATE VIEW late AS SELECT a FROM t", ())
+        .unwrap();
+    other
+        .execute("ALTER TABLE t RENAME COLUMN a TO b", ())
+        .unwrap();
+    let error = one.execute("COMMIT", ()).unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    assert_eq!(text(&mut one, read), before);
+    assert_eq!(text(&mut other, "SELECT sum(b) FROM t"), "40");
+    assert_eq!(
+        other
+            .execute("SELECT sum(a) FROM t", ())
+            .unwrap_err()
+            .sqlstate(),
+        "42703"
+    );
 }

@@ -322,7 +322,7 @@ impl Change<'_> {
         let readers = readers(self.around, txn, self.table.id)?;
         let from = fold(from);
         let to = fold(to);
-        let shown = self.table.columns.iter();
+        let shown = self.table.columns.iter().take(position + 1);
         let shown = shown.filter(|column| !column.hidden && !column.is_rest());
         let renamed = self.renamed(NewName::Column {
             columns: shown.map(|column| column.name.clone()).collect(),

@@ -64,22 +64,49 @@ pub(super) fn tell(
     for reader in readers {
         let query = reader.told(around, &txn.catalog, renamed)?;
         if let Some(query) = query {
-            put_query(txn, &reader.view, query)?;
+            put_query(txn, &reader.view, query, None)?;
         }
     }
     Ok(())
 }
 
-/// Gives a view another text of the same meaning.
-pub(super) fn put_query(txn: &mut Transaction, view: &Relation, query: String) -> Result<()> {
+/// Gives a view another text of the same meaning, with the statement that makes it if that is written already.
+pub(super) fn put_query(
+    txn: &mut Transaction,
+    view: &Relation,
+    query: String,
+    sql: Option<&str>,
+) -> Result<()> {
     let mut view = view.clone();
     if let Some(definition) = &mut view.view {
         definition.query = query;
     }
-    if let Some(sql) = definition::view_sql(&view) {
+    if let Some(sql) = sql
+        .map(str::to_owned)
+        .or_else(|| definition::view_sql(&view))
+    {
         view.sql = sql;
     }
     txn.put_object(view.id, Some(Object::Relation(view.into())))
+}
+
+/// Whether a query would make the very view, under the same names.
+#[cfg(feature = "modules")]
+pub(super) fn means_the_same(
+    around: &Surroundings<'_>,
+    catalog: &Catalog,
+    view: &Relation,
+    query: &str,
+) -> bool {
+    let meaning = |text: &str| {
+        let bound = bind(around, catalog, text).ok();
+        bound.map(|(bound, _)| Meaning::of(&bound))
+    };
+    let (Some(old), Some(new)) = (meaning(query_of(view)), meaning(query)) else {
+        return false;
+    };
+    let names = new.fields.iter().map(|field| &field.name);
+    names.eq(view.columns.iter().map(|column| &column.name)) && new.named_like(&old) == old
 }
 
 impl Reader {
@@ -118,7 +145,7 @@ impl Reader {
 
 /// What a text means: the same plan of the same columns.
 #[derive(PartialEq)]
-pub(super) struct Meaning {
+struct Meaning {
     plan: Plan,
     fields: Vec<Field>,
     order: Vec<tailwater_views::plan::SortKey>,
@@ -126,7 +153,7 @@ pub(super) struct Meaning {
 }
 
 impl Meaning {
-    pub(super) fn of(bound: &BoundView) -> Self {
+    fn of(bound: &BoundView) -> Self {
         Self {
             plan: bound.plan.clone().without_names(),
             fields: bound.fields.to_vec(),

@@ -27,7 +27,7 @@ pub(crate) struct Renamed {
 pub(crate) enum NewName {
     Relation(ObjectName),
     Column {
-        /// The names of all columns before, as `*` shows them.
+        /// The names before, as `*` shows them, up to that of the column.
         columns: Vec<EcoString>,
         from: EcoString,
         to: EcoString,
