@@ -105,8 +105,9 @@ pub(super) fn means_the_same(
     let (Some(old), Some(new)) = (meaning(query_of(view)), meaning(query)) else {
         return false;
     };
-    let names = new.fields.iter().map(|field| &field.name);
-    names.eq(view.columns.iter().map(|column| &column.name)) && new.named_like(&old) == old
+    let columns = view.columns.iter().map(|column| (&column.name, &column.ty));
+    let fields = new.fields.iter().map(|field| (&field.name, &field.ty));
+    fields.eq(columns) && new.named_like(&old) == old
 }
 
 impl Reader {

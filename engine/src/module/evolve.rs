@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 
 impl ModuleSource {
     /// The statements that bring the tables of a version before along to this one, as installing it would run them, those
-    /// for views of users left out.
+    /// for views of users left out. A view whose query is written otherwise is made anew in them; installing leaves it
+    /// in place if it means the same.
     ///
     /// # Errors
     /// As [`Database::install_module`](crate::Database::install_module).
