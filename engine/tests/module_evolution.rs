@@ -545,3 +545,30 @@ fn writers_go_on_while_versions_come() {
     }
     assert_eq!(i64::try_from(seen).unwrap(), written);
 }
+
+/// The key was compared by the words it was made with: another name of its field was refused, and so was a field whose
+/// name must be quoted.
+#[test]
+fn a_field_of_the_key_gets_another_name() {
+    let version = |key: &str| {
+        module(&format!(
+            "message Item {{ option (tailwater.v1.table) = {{ primary_key: [\"{key}\"] index: {{ columns: [\"{key}\", \"n\"] }} }};
+             string {key} = 1; int32 n = 2; }}"
+        ))
+    };
+    let db = Database::memory().unwrap();
+    db.install_module(&version("id")).unwrap();
+    db.exec("INSERT INTO item VALUES ('a', 1)", ()).unwrap();
+    for key in ["code", "order", "id"] {
+        db.install_module(&version(key)).unwrap();
+        let fresh = Database::memory().unwrap();
+        fresh.install_module(&version(key)).unwrap();
+        assert_eq!(objects(&db), objects(&fresh));
+        let told = |db: &Database| -> Vec<(String, String, String, bool, bool)> {
+            db.query("SHOW INDEXES", ()).unwrap().rows_as().unwrap()
+        };
+        assert_eq!(told(&db), told(&fresh));
+    }
+    let again = db.exec("INSERT INTO item VALUES ('a', 2)", ());
+    assert_eq!(again.unwrap_err().sqlstate(), "23505");
+}

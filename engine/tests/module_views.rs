@@ -216,3 +216,50 @@ fn a_view_of_the_module_gets_another_name_and_stays() {
     );
     assert_eq!(rows(&db, "SELECT * FROM \"Counts per n\""), "1|1");
 }
+
+/// A view may go through an index, which could not be dropped then.
+#[test]
+fn indexes_that_views_use_are_renamed_with_their_fields() {
+    let version = |fields: &str| {
+        module(&format!(
+            "message Item {{ option (tailwater.v1.table) = {{ index: {{ columns: [\"n\"] }} index: {{ columns: [\"m\"] unique: true }} }};
+             string id = 1; {fields} }}"
+        ))
+    };
+    let indexes = "SELECT name, sql FROM tailwater.objects WHERE kind = 'index' AND sql IS NOT NULL ORDER BY name";
+    // Exchanged, the unique index is over what was not unique.
+    let (first, crossed) = (
+        version("int32 n = 2; int32 m = 3;"),
+        version("int32 m = 2; int32 n = 3;"),
+    );
+    let other = module(
+        "message Item { option (tailwater.v1.table) = { index: { columns: [\"k\"] } index: { columns: [\"l\"] unique: true } };
+         string id = 1; int32 k = 2; int32 l = 3; }",
+    );
+    let db = Database::memory().unwrap();
+    db.install_module(&first).unwrap();
+    db.exec(
+        "CREATE TABLE other (o INT PRIMARY KEY, n INT);
+         CREATE MATERIALIZED VIEW joined AS SELECT o, id, item.m FROM other JOIN item USING (n);
+         INSERT INTO item VALUES ('a', 1, 3), ('b', 2, 4);
+         INSERT INTO other VALUES (1, 1)",
+        (),
+    )
+    .unwrap();
+    let mut feed = follow(&db, "joined");
+    let shown = rows(&db, "SELECT * FROM joined ORDER BY id");
+    for new in [&other, &first] {
+        db.install_module(new).unwrap();
+        let fresh = Database::memory().unwrap();
+        fresh.install_module(new).unwrap();
+        assert_eq!(rows(&db, indexes), rows(&fresh, indexes));
+        assert_eq!(rows(&db, "SELECT * FROM joined ORDER BY id"), shown);
+        assert!(rows(&db, "CHECK VIEW joined").contains("|0|"));
+    }
+    assert_eq!(told(&mut feed), Ok(0));
+    // The view is made anew, over another index.
+    db.install_module(&crossed).unwrap();
+    assert_eq!(rows(&db, "SELECT * FROM joined ORDER BY id"), shown);
+    assert!(told(&mut feed).is_err());
+    assert!(db.check().unwrap().damages.is_empty());
+}

@@ -114,16 +114,21 @@ pub(super) fn retell(txn: &mut Transaction, name: &ObjectName) -> Result<()> {
     let sql = definition::table_sql(&txn.catalog, &table);
     let mut relation = (*table).clone();
     relation.sql = sql;
-    let told = txn
-        .catalog
-        .indexes_of(table.id)
-        .filter(|index| !index.sql.is_empty());
-    let indexes: Vec<Index> = told
-        .map(|index| Index {
-            sql: definition::index_sql(&table, index),
-            ..(**index).clone()
-        })
-        .collect();
+    let text = |expr: &Expr, text: &str| definition::part_sql(&table, expr, text, false);
+    for part in &mut relation.primary_key {
+        part.text = text(&part.expr, &part.text);
+    }
+    let told = txn.catalog.indexes_of(table.id).map(|index| {
+        let mut index = (**index).clone();
+        for part in &mut index.parts {
+            part.text = text(&part.expr, &part.text);
+        }
+        if !index.sql.is_empty() {
+            index.sql = definition::index_sql(&table, &index);
+        }
+        index
+    });
+    let indexes: Vec<Index> = told.collect();
     txn.put_object(relation.id, Some(Object::Relation(relation.into())))?;
     for index in indexes {
         txn.put_object(index.id, Some(Object::Index(index.into())))?;

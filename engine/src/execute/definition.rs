@@ -100,7 +100,7 @@ fn index_parts(table: &Relation, index: &Index) -> String {
 }
 
 /// A part of a key; a column by the name it has now.
-fn part_sql(table: &Relation, expr: &Expr, text: &str, descending: bool) -> String {
+pub(super) fn part_sql(table: &Relation, expr: &Expr, text: &str, descending: bool) -> String {
     let (base, path) = match expr {
         Expr::Path { base, path } => (&**base, Some(path)),
         column => (column, None),

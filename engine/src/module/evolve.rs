@@ -254,7 +254,12 @@ impl Migration<'_> {
         if !goes.is_empty() || kept.iter().any(is_moved) {
             self.aside.push(table.name.clone());
         }
+        let steps = self.alters.len();
         let indexes = self.indexes(before, table, &kept);
+        if self.alters.len() > steps && is_touched {
+            // A view may go through an index whose columns changed names with another's.
+            self.aside.push(table.name.clone());
+        }
         for name in goes {
             self.alter(&table.name, &format!("DROP COLUMN {}", quoted(&name)));
         }
