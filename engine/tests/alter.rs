@@ -73,7 +73,7 @@ fn a_missing_column_is_missing_whatever_depends_on_the_table() {
     assert_eq!(refused(nope), ("42703", of_t.clone()));
     let taken = db.exec("ALTER TABLE t RENAME COLUMN id TO v", ());
     assert_eq!(refused(taken), ("42701", of_t.clone()));
-    let needed = db.exec("ALTER TABLE t RENAME COLUMN v TO a", ());
+    let needed = db.exec("ALTER TABLE t DROP COLUMN v", ());
     assert_eq!(refused(needed), ("2BP01", of_t));
 }
 

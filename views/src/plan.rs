@@ -232,6 +232,60 @@ impl Plan {
         }
     }
 
+    /// The plan with no names in it: two of the same storages are then equal if they compute the same in the same way.
+    ///
+    /// ```
+    /// use tailwater_proto::SqlType;
+    /// use tailwater_views::plan::{Field, Plan};
+    ///
+    /// let named = |name: &str, ty| Plan::Values {
+    ///     rows: Vec::new(),
+    ///     fields: vec![Field { name: name.into(), ty, spread: false }],
+    /// };
+    /// let (old, new) = (named("old", SqlType::Text), named("new", SqlType::Text));
+    /// assert_ne!(old, new);
+    /// assert_eq!(old.without_names(), new.clone().without_names());
+    /// assert_ne!(named("new", SqlType::Int4).without_names(), new.without_names());
+    /// ```
+    #[must_use]
+    pub fn without_names(mut self) -> Self {
+        self.forget_names();
+        self
+    }
+
+    fn forget_names(&mut self) {
+        match self {
+            Self::Values { fields, .. }
+            | Self::Project { fields, .. }
+            | Self::Aggregate { fields, .. }
+            | Self::UnionAll { fields, .. } => forget(fields),
+            Self::Series(series) => forget(&mut series.fields),
+            Self::Scan(scan) => {
+                scan.name = EcoString::new();
+                forget(&mut scan.fields);
+            }
+            Self::Filter { .. }
+            | Self::Distinct { .. }
+            | Self::Sort { .. }
+            | Self::Limit { .. }
+            | Self::Join(_) => {}
+        }
+        match self {
+            Self::Values { .. } | Self::Series(_) | Self::Scan(_) => {}
+            Self::Filter { input, .. }
+            | Self::Project { input, .. }
+            | Self::Aggregate { input, .. }
+            | Self::Distinct { input }
+            | Self::Sort { input, .. }
+            | Self::Limit { input, .. } => input.forget_names(),
+            Self::Join(join) => {
+                join.left.forget_names();
+                join.right.forget_names();
+            }
+            Self::UnionAll { inputs, .. } => inputs.iter_mut().for_each(Self::forget_names),
+        }
+    }
+
     /// The direct inputs.
     #[must_use]
     pub fn inputs(&self) -> Vec<&Self> {
@@ -246,5 +300,11 @@ impl Plan {
             Self::Join(join) => vec![&join.left, &join.right],
             Self::UnionAll { inputs, .. } => inputs.iter().collect(),
         }
+    }
+}
+
+fn forget(fields: &mut [Field]) {
+    for field in fields {
+        field.name = EcoString::new();
     }
 }

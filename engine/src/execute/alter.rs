@@ -10,6 +10,7 @@ use tailwater_views::{ExecContext, Expr, Reader};
 
 use super::ddl::{add_index, depends, remove_index};
 use super::definition;
+use super::rename::{readers, tell};
 use super::run::{Ran, Surroundings};
 use crate::catalog::{Check, Column, Index, Object, ObjectName, Relation, Sequence};
 use crate::error::{Error, Result};
@@ -18,6 +19,7 @@ use crate::sql::binder::names::{fold, object_name};
 use crate::sql::binder::types::sql_type;
 use crate::sql::ddl;
 use crate::sql::keywords::quoted;
+use crate::sql::retell::{NewName, Renamed};
 use crate::sql::statement::{
     AlterAction, AlterTable, ColumnDef, ColumnOption, Ident, Parsed, Rename, TableConstraint,
 };
@@ -112,16 +114,21 @@ pub(super) fn retell(txn: &mut Transaction, name: &ObjectName) -> Result<()> {
     let sql = definition::table_sql(&txn.catalog, &table);
     let mut relation = (*table).clone();
     relation.sql = sql;
-    let told = txn
-        .catalog
-        .indexes_of(table.id)
-        .filter(|index| !index.sql.is_empty());
-    let indexes: Vec<Index> = told
-        .map(|index| Index {
-            sql: definition::index_sql(&table, index),
-            ..(**index).clone()
-        })
-        .collect();
+    let text = |expr: &Expr, text: &str| definition::part_sql(&table, expr, text, false);
+    for part in &mut relation.primary_key {
+        part.text = text(&part.expr, &part.text);
+    }
+    let told = txn.catalog.indexes_of(table.id).map(|index| {
+        let mut index = (**index).clone();
+        for part in &mut index.parts {
+            part.text = text(&part.expr, &part.text);
+        }
+        if !index.sql.is_empty() {
+            index.sql = definition::index_sql(&table, &index);
+        }
+        index
+    });
+    let indexes: Vec<Index> = told.collect();
     txn.put_object(relation.id, Some(Object::Relation(relation.into())))?;
     for index in indexes {
         txn.put_object(index.id, Some(Object::Index(index.into())))?;
@@ -133,7 +140,12 @@ pub(super) fn retell(txn: &mut Transaction, name: &ObjectName) -> Result<()> {
 ///
 /// # Errors
 /// Names that are taken or missing.
-pub(super) fn rename(txn: &mut Transaction, parsed: &Parsed, rename: &Rename) -> Result<Ran> {
+pub(super) fn rename(
+    around: &Surroundings<'_>,
+    txn: &mut Transaction,
+    parsed: &Parsed,
+    rename: &Rename,
+) -> Result<Ran> {
     let name = object_name(&rename.name);
     let Some(object) = txn.catalog.find(&name).cloned() else {
         if rename.if_exists {
@@ -146,20 +158,14 @@ pub(super) fn rename(txn: &mut Transaction, parsed: &Parsed, rename: &Rename) ->
         .on(name.to_string()));
     };
     let to = new_name(txn, parsed, &name, &rename.to)?;
-    let renamed = match object {
+    let object = match object {
         Object::Relation(relation) => {
             super::ddl::refuse_builtin(&relation)?;
             if let Some(module) = super::module::standing_on(txn, relation.id) {
                 let kind = relation.kind.name();
                 return Err(super::module::needs(&module, "rename", kind, &name));
             }
-            refuse_dependents(txn, &relation)?;
-            let mut relation = (*relation).clone();
-            relation.name = to;
-            if let Some(sql) = definition::view_sql(&relation) {
-                relation.sql = sql;
-            }
-            Object::Relation(relation.into())
+            return rename_view(around, txn, &relation, to);
         }
         Object::Index(index) => {
             let mut index = (*index).clone();
@@ -182,7 +188,29 @@ pub(super) fn rename(txn: &mut Transaction, parsed: &Parsed, rename: &Rename) ->
         }
         Object::Module(_) => unreachable!("no name of a relation is that of a module"),
     };
-    txn.put_object(renamed.id(), Some(renamed))?;
+    txn.put_object(object.id(), Some(object))?;
+    Ok(Ran::Count("ALTER", 0))
+}
+
+fn rename_view(
+    around: &Surroundings<'_>,
+    txn: &mut Transaction,
+    relation: &Relation,
+    to: ObjectName,
+) -> Result<Ran> {
+    let readers = readers(around, txn, relation.id)?;
+    let renamed = Renamed {
+        relation: relation.id,
+        name: relation.name.clone(),
+        to: NewName::Relation(to.clone()),
+    };
+    let mut relation = relation.clone();
+    relation.name = to;
+    if let Some(sql) = definition::view_sql(&relation) {
+        relation.sql = sql;
+    }
+    txn.put_object(relation.id, Some(Object::Relation(relation.into())))?;
+    tell(around, txn, readers, &renamed)?;
     Ok(Ran::Count("ALTER", 0))
 }
 
@@ -283,20 +311,29 @@ impl Change<'_> {
     }
 
     fn rename_table(&self, txn: &mut Transaction, to: &Ident) -> Result<ObjectName> {
-        refuse_dependents(txn, &self.table)?;
         let to = new_name(txn, self.parsed, &self.table.name, to)?;
+        let readers = readers(self.around, txn, self.table.id)?;
+        let renamed = self.renamed(NewName::Relation(to.clone()));
         let mut relation = (*self.table).clone();
         relation.name = to.clone();
         self.store(txn, relation)?;
+        tell(self.around, txn, readers, &renamed)?;
         Ok(to)
     }
 
     fn rename_column(&self, txn: &mut Transaction, from: &Ident, to: &Ident) -> Result<()> {
         let position = self.position(from)?;
         self.refuse_taken(to)?;
-        refuse_dependents(txn, &self.table)?;
+        let readers = readers(self.around, txn, self.table.id)?;
         let from = fold(from);
         let to = fold(to);
+        let shown = self.table.columns.iter().take(position + 1);
+        let shown = shown.filter(|column| !column.hidden && !column.is_rest());
+        let renamed = self.renamed(NewName::Column {
+            columns: shown.map(|column| column.name.clone()).collect(),
+            from: from.clone(),
+            to: to.clone(),
+        });
         let mut relation = (*self.table).clone();
         if let Some(column) = relation.columns.get_mut(position) {
             column.name = to.clone();
@@ -304,7 +341,16 @@ impl Change<'_> {
         for place in 0..relation.checks.len() {
             self.retell_check(txn, &mut relation, place, &from, &to)?;
         }
-        self.store(txn, relation).map(drop)
+        self.store(txn, relation)?;
+        tell(self.around, txn, readers, &renamed)
+    }
+
+    fn renamed(&self, to: NewName) -> Renamed {
+        Renamed {
+            relation: self.table.id,
+            name: self.table.name.clone(),
+            to,
+        }
     }
 
     /// A CHECK says what it said, with the column's new name.

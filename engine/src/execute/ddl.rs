@@ -52,7 +52,7 @@ pub(crate) fn execute_ddl(
         Statement::CreateModule(create) => module::create(around, txn, parsed, create),
         Statement::Drop(drop) => drop_objects(txn, parsed, drop),
         Statement::AlterTable(change) => alter::alter_table(around, txn, parsed, change),
-        Statement::Rename(rename) => alter::rename(txn, parsed, rename)
+        Statement::Rename(rename) => alter::rename(around, txn, parsed, rename)
             .map_err(|error| error.at(parsed.offset_of(rename.name.span()))),
         Statement::Truncate(truncate) => truncate_tables(txn, parsed, truncate),
         Statement::Refresh(name) => refresh(txn, &object_name(name))

@@ -76,12 +76,13 @@ pub(super) fn view_sql(view: &Relation) -> Option<String> {
         RelationKind::View => "VIEW",
         RelationKind::MaterializedView => "MATERIALIZED VIEW",
     };
-    let columns = view.columns.iter().filter(|column| !column.hidden);
+    // Names of columns that only the rows know cannot be listed, and stand last.
+    let columns = view.columns.iter();
+    let columns = columns.filter(|column| !column.hidden && !column.is_rest());
     let names: Vec<String> = columns.map(|column| quoted(&column.name)).collect();
-    let list = match view.rest() {
-        // Names of columns that only the rows know cannot be listed.
-        Some(_) => String::new(),
-        None => format!(" ({})", names.join(", ")),
+    let list = match names.as_slice() {
+        [] => String::new(),
+        names => format!(" ({})", names.join(", ")),
     };
     let options = if definition.reject_errors {
         " WITH (on_error = 'reject')"
@@ -99,7 +100,7 @@ fn index_parts(table: &Relation, index: &Index) -> String {
 }
 
 /// A part of a key; a column by the name it has now.
-fn part_sql(table: &Relation, expr: &Expr, text: &str, descending: bool) -> String {
+pub(super) fn part_sql(table: &Relation, expr: &Expr, text: &str, descending: bool) -> String {
     let (base, path) = match expr {
         Expr::Path { base, path } => (&**base, Some(path)),
         column => (column, None),

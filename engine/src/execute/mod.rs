@@ -9,6 +9,7 @@ mod document;
 mod load;
 mod module;
 mod query;
+mod rename;
 mod run;
 mod sequence;
 pub(crate) mod setting;

@@ -3,6 +3,7 @@
 //! It may have columns that the message does not know, and wider types. Next door: `plan`, which says what is wanted.
 
 use tailwater_proto::SqlType;
+use tailwater_views::Expr;
 
 use super::name::quoted;
 use super::plan::{PrimaryKey, TablePlan};
@@ -61,7 +62,10 @@ pub(crate) fn check(plan: &TablePlan, wanted: Option<&Relation>, found: &Relatio
     let key: Vec<&str> = found
         .primary_key
         .iter()
-        .map(|part| part.text.as_str())
+        .map(|part| match &part.expr {
+            Expr::Column(place) => (found.columns.get(*place)).map_or("", |c| c.name.as_str()),
+            _ => part.text.as_str(),
+        })
         .collect();
     if key != plan.primary_key.columns() {
         return refuse(format!(

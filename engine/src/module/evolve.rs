@@ -4,8 +4,6 @@
 //! was. What would lose data is refused with all its reasons at once, and the way to say that it is meant. Next door:
 //! `widen`, which knows the types.
 
-use std::collections::BTreeSet;
-
 use super::name::quoted;
 use super::plan::{CheckPlan, ColumnPlan, IndexPlan, ModulePlan, TablePlan};
 use super::source::ModuleSource;
@@ -14,7 +12,8 @@ use crate::error::{Error, Result};
 
 impl ModuleSource {
     /// The statements that bring the tables of a version before along to this one, as installing it would run them, those
-    /// for views of users left out.
+    /// for views of users left out. A view whose query is written otherwise is made anew in them; installing leaves it
+    /// in place if it means the same.
     ///
     /// # Errors
     /// As [`Database::install_module`](crate::Database::install_module).
@@ -33,88 +32,82 @@ impl ModuleSource {
     /// # }
     /// ```
     pub fn changes_since(&self, before: &Self) -> Result<String> {
-        let before = before.plan()?;
-        let steps = steps(Some(&before), &self.plan()?, self.may_drop(), &|name| {
-            let own = before
-                .tables
-                .iter()
-                .zip(0..)
-                .filter(|(table, _)| table.view.is_some() && table.name == name);
-            own.map(|(view, number)| Dependent {
-                name: view.name.clone(),
-                name_sql: quoted(&view.name),
-                kind: "MATERIALIZED VIEW".to_owned(),
-                sql: String::new(),
-                indexes: Vec::new(),
-                number,
-                is_own: true,
-            })
-            .collect()
-        })?;
-        Ok(steps.into_iter().map(|step| step.sql).collect())
+        let (before, after) = (before.plan()?, self.plan()?);
+        let steps = steps(Some(&before), &after, self.may_drop())?;
+        let aside = steps.iter().find_map(|step| match step {
+            Step::Aside(names) => Some(names.as_slice()),
+            _ => None,
+        });
+        // What views read is not known here: one of the same query stays.
+        let is_anew = |view: &TablePlan| {
+            aside.unwrap_or_default().contains(&view.name)
+                || earlier(&before, view).is_none_or(|before| before.view != view.view)
+        };
+        let mut sql = String::new();
+        for step in &steps {
+            match step {
+                Step::Run(run) => sql.push_str(&run.sql),
+                Step::Aside(_) => {
+                    let views = after.tables.iter().filter(|table| table.view.is_some());
+                    let old = views.filter(|view| earlier(&before, view).is_some());
+                    for view in old.rev().filter(|view| is_anew(view)) {
+                        sql.push_str(&format!("DROP MATERIALIZED VIEW {};\n", quoted(&view.name)));
+                    }
+                }
+                Step::Back { .. } => {}
+                Step::View(view) if is_anew(view) => {
+                    sql.extend(view.creation().into_iter().map(|made| made.sql));
+                }
+                Step::View(_) => {}
+            }
+        }
+        Ok(sql)
     }
 }
 
 /// A part of a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Step {
-    /// One statement or several.
+pub(crate) enum Step {
+    /// Statements.
+    Run(Run),
+    /// Views of these names, and those that read a relation of such a name, go out of the way of what comes next.
+    Aside(Vec<String>),
+    /// They come back in the order they were made.
+    Back {
+        /// Those of the module as its new version has them.
+        own: Vec<TablePlan>,
+        /// Names that views of the module had.
+        former: Vec<String>,
+    },
+    /// A view that the version before had, too: as it is, with another text that means the same, or made anew.
+    View(TablePlan),
+}
+
+/// One statement or several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
     pub(crate) sql: String,
-    /// The table, view or index that it makes, unless that is there already.
+    /// The table, view or index that they make, unless it is there already.
     pub(crate) creates: Option<String>,
 }
 
-impl Step {
-    fn of(sql: String) -> Self {
-        Self { sql, creates: None }
-    }
-
+impl TablePlan {
     /// A table or view, then its indexes.
-    fn create(table: &TablePlan) -> Vec<Self> {
-        let made = Self {
-            sql: table.create_sql(),
-            creates: Some(table.name.clone()),
+    pub(crate) fn creation(&self) -> Vec<Run> {
+        let made = Run {
+            sql: self.create_sql(),
+            creates: Some(self.name.clone()),
         };
-        let indexes = table.indexes.iter().map(|index| Self {
-            sql: index.sql(&table.name),
+        let indexes = self.indexes.iter().map(|index| Run {
+            sql: index.sql(&self.name),
             creates: Some(index.name.clone()),
         });
         std::iter::once(made).chain(indexes).collect()
     }
 }
 
-/// A view that reads a table of the module.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Dependent {
-    /// Its name.
-    pub(crate) name: String,
-    /// Its name as it stands in a statement.
-    pub(crate) name_sql: String,
-    /// `VIEW` or `MATERIALIZED VIEW`.
-    pub(crate) kind: String,
-    /// What made it.
-    pub(crate) sql: String,
-    /// What made its indexes.
-    pub(crate) indexes: Vec<String>,
-    /// Objects that were made later have greater ones.
-    pub(crate) number: u32,
-    /// Whether it is of the module: its new version makes it, if it still has it.
-    pub(crate) is_own: bool,
-}
-
-impl Dependent {
-    fn create_sql(&self) -> String {
-        let ended = |sql: &String| format!("{};\n", sql.trim_end_matches([';', ' ', '\n']));
-        let all = std::iter::once(&self.sql).chain(&self.indexes);
-        all.map(ended).collect()
-    }
-}
-
-/// A view of that name, and the views that read a relation of that name.
-pub(crate) type Dependents<'d> = dyn Fn(&str) -> Vec<Dependent> + 'd;
-
-/// The statements that make what a module needs of what its earlier version left. `dropping` names columns
-/// (`table.column`) whose data may go.
+/// The steps that make what a module needs of what its earlier version left. `dropping` names columns (`table.column`)
+/// whose data may go.
 ///
 /// # Errors
 /// `0A000` with every reason why it would lose data.
@@ -122,46 +115,51 @@ pub(crate) fn steps(
     old: Option<&ModulePlan>,
     new: &ModulePlan,
     dropping: &[String],
-    dependents: &Dependents<'_>,
 ) -> Result<Vec<Step>> {
-    let of_views = |table: &&TablePlan| {
-        table.view.is_some() && new.tables.iter().any(|new| new.message == table.message)
-    };
     let mut migration = Migration {
-        own_views: old.map_or_else(Vec::new, |old| old.tables.iter().filter(of_views).collect()),
+        old,
         dropping,
-        dependents,
         refused: Vec::new(),
-        dropped_views: Vec::new(),
+        renames: Vec::new(),
+        aside: Vec::new(),
         alters: Vec::new(),
-        creates: Vec::new(),
     };
     let (views, tables): (Vec<&TablePlan>, Vec<&TablePlan>) =
         new.tables.iter().partition(|table| table.view.is_some());
+    let earlier = |table: &TablePlan| old.and_then(|old| earlier(old, table));
+    let mut creates = Vec::new();
     for table in tables {
-        match old.and_then(|old| earlier(old, table)) {
+        match earlier(table) {
             Some(before) => migration.table(before, table),
-            None => migration.creates.extend(Step::create(table)),
+            None => creates.extend(table.creation()),
         }
     }
-    let earlier_view = |view: &TablePlan| old.and_then(|old| earlier(old, view));
-    for view in &views {
-        if let Some(before) = earlier_view(view) {
-            migration.view(before, view);
-        }
-    }
-    // What one of them sets aside may be another.
-    let mut views_after = Vec::new();
-    for view in &views {
-        match earlier_view(view) {
-            Some(before) if !migration.is_set_aside(&before.name) => {}
-            _ => views_after.extend(Step::create(view)),
+    let mut former = Vec::new();
+    let mut own = Vec::new();
+    let mut made = Vec::new();
+    for view in views {
+        match earlier(view) {
+            Some(before) => {
+                migration.view(before, view);
+                former.push(before.name.clone());
+                own.push(view.clone());
+                made.push(Step::View(view.clone()));
+            }
+            None => made.extend(view.creation().into_iter().map(Step::Run)),
         }
     }
     if !migration.refused.is_empty() {
         return Err(refusal(&migration.refused));
     }
-    Ok(migration.in_order(views_after))
+    // Names change under views that stay; then those go that cannot, and come back behind all else.
+    let of = |sql| Step::Run(Run { sql, creates: None });
+    let mut steps: Vec<Step> = migration.renames.into_iter().map(of).collect();
+    steps.extend(old.is_some().then_some(Step::Aside(migration.aside)));
+    steps.extend(migration.alters.into_iter().map(of));
+    steps.extend(creates.into_iter().map(Step::Run));
+    steps.extend(old.is_some().then_some(Step::Back { own, former }));
+    steps.extend(made);
+    Ok(steps)
 }
 
 /// What a message was in the version before.
@@ -182,73 +180,45 @@ fn refusal(refused: &[String]) -> Error {
 }
 
 struct Migration<'m> {
-    /// Views that the new version still has, perhaps under another name.
-    own_views: Vec<&'m TablePlan>,
+    old: Option<&'m ModulePlan>,
     dropping: &'m [String],
-    dependents: &'m Dependents<'m>,
     refused: Vec<String>,
-    dropped_views: Vec<Dependent>,
-    alters: Vec<Step>,
-    creates: Vec<Step>,
+    /// What views may stand in the way of no more than their text.
+    renames: Vec<String>,
+    /// Names of views that go and come back, and of tables whose views do.
+    aside: Vec<String>,
+    alters: Vec<String>,
 }
 
 impl Migration<'_> {
-    /// Views go before what they read changes, and come back behind it in the order they were made, those of the module as
-    /// its new version has them.
-    fn in_order(mut self, mut views_after: Vec<Step>) -> Vec<Step> {
-        let mut views = std::mem::take(&mut self.dropped_views);
-        views.sort_by_key(|view| view.number);
-        let mut steps: Vec<Step> = Vec::new();
-        for view in views.iter().rev() {
-            steps.push(Step::of(format!("DROP {} {};\n", view.kind, view.name_sql)));
-        }
-        steps.extend(self.alters);
-        steps.extend(self.creates);
-        for view in &views {
-            let own = views_after
-                .iter()
-                .position(|step| step.creates.as_ref() == Some(&view.name));
-            match own {
-                Some(own) => steps.push(views_after.remove(own)),
-                None if view.is_own => {}
-                None => steps.push(Step::of(view.create_sql())),
-            }
-        }
-        steps.extend(views_after);
-        steps
-    }
-
     fn alter(&mut self, table: &str, action: &str) {
         let sql = format!("ALTER TABLE {} {action};\n", quoted(table));
-        self.alters.push(Step::of(sql));
+        self.alters.push(sql);
     }
 
-    /// The view of that name, and those that read it, are out of the way while what they read changes.
-    fn set_views_aside(&mut self, table: &str) {
-        for mut dependent in (self.dependents)(table) {
-            let mut own = self.own_views.iter();
-            dependent.is_own = own.any(|view| view.name == dependent.name);
-            if !self.dropped_views.contains(&dependent) {
-                self.dropped_views.push(dependent);
-            }
-        }
-    }
-
-    fn is_set_aside(&self, view: &str) -> bool {
-        let mut dropped = self.dropped_views.iter();
-        dropped.any(|dropped| dropped.name == view)
+    fn rename(&mut self, table: &str, action: &str) {
+        let sql = format!("ALTER TABLE {} {action};\n", quoted(table));
+        self.renames.push(sql);
     }
 
     fn view(&mut self, before: &TablePlan, view: &TablePlan) {
-        let Some(query) = &before.view else {
+        if before.view.is_none() {
             let what = format!("{} was a table and would be a view", view.message);
             return self.refused.push(what);
-        };
-        let is_same = Some(query) == view.view.as_ref()
-            && before.name == view.name
-            && before.indexes == view.indexes;
-        if !is_same && !self.is_set_aside(&before.name) {
-            self.set_views_aside(&before.name);
+        }
+        let mut others = self.old.into_iter().flat_map(|old| &old.tables);
+        if before.name != view.name && others.any(|other| other.name == view.name) {
+            return self.aside.push(before.name.clone());
+        }
+        if before.name != view.name {
+            self.renames.push(format!(
+                "ALTER MATERIALIZED VIEW {} RENAME TO {};\n",
+                quoted(&before.name),
+                quoted(&view.name)
+            ));
+        }
+        if before.indexes != view.indexes {
+            self.aside.push(view.name.clone());
         }
     }
 
@@ -258,8 +228,7 @@ impl Migration<'_> {
             return self.refused.push(what);
         }
         if before.name != table.name {
-            self.set_views_aside(&before.name);
-            self.alter(&before.name, &format!("RENAME TO {}", quoted(&table.name)));
+            self.rename(&before.name, &format!("RENAME TO {}", quoted(&table.name)));
         }
         self.primary_key(before, table);
         let changes_before = self.refused.len();
@@ -268,43 +237,45 @@ impl Migration<'_> {
         if self.refused.len() > changes_before {
             return;
         }
-        let touched = touched(&goes, &kept);
-        self.indexes(before, table, Index::Gone, &touched);
-        self.checks(before, table, Index::Gone, &touched);
-        let renames: Vec<(&ColumnPlan, &ColumnPlan)> = kept
-            .iter()
-            .filter(|(old, new)| old.name != new.name)
-            .copied()
-            .collect();
-        let is_moved = !goes.is_empty()
-            || !renames.is_empty()
-            || kept
-                .iter()
-                .any(|(old, new)| widen::change(old, new).is_some_and(|c| c != Change::None));
-        if is_moved {
-            self.set_views_aside(&before.name);
+        // Which columns a condition names is not told: it is made again if any of them is another.
+        let is_other = |pair: &(&ColumnPlan, &ColumnPlan)| {
+            pair.0.name != pair.1.name || has_other_values(pair)
+        };
+        let is_touched = !goes.is_empty() || kept.iter().any(is_other);
+        let differs = |one: &CheckPlan, others: &[CheckPlan]| is_touched || !others.contains(one);
+        for check in before.checks.iter().filter(|c| differs(c, &table.checks)) {
+            let action = format!("DROP CONSTRAINT IF EXISTS {}", quoted(&check.name));
+            self.rename(&table.name, &action);
         }
-        for column in goes {
-            self.alter(
-                &table.name,
-                &format!("DROP COLUMN {}", quoted(&column.name)),
-            );
+        let goes = self.rename_columns(table, &goes, &kept);
+        let is_moved = |(old, new): &(&ColumnPlan, &ColumnPlan)| {
+            widen::change(old, new).is_some_and(|change| change != Change::None)
+        };
+        if !goes.is_empty() || kept.iter().any(is_moved) {
+            self.aside.push(table.name.clone());
         }
-        self.rename(table, &renames);
+        let steps = self.alters.len();
+        let indexes = self.indexes(before, table, &kept);
+        if self.alters.len() > steps && is_touched {
+            // A view may go through an index whose columns changed names with another's.
+            self.aside.push(table.name.clone());
+        }
+        for name in goes {
+            self.alter(&table.name, &format!("DROP COLUMN {}", quoted(&name)));
+        }
         for (old, new) in kept {
             self.column(table, old, new);
         }
         for column in &table.columns {
-            if !before
-                .columns
-                .iter()
-                .any(|old| old.field_number == column.field_number)
-            {
+            let mut old = before.columns.iter();
+            if !old.any(|old| old.field_number == column.field_number) {
                 self.alter(&table.name, &format!("ADD COLUMN {}", column.sql()));
             }
         }
-        self.checks(before, table, Index::New, &touched);
-        self.indexes(before, table, Index::New, &touched);
+        for check in table.checks.iter().filter(|c| differs(c, &before.checks)) {
+            self.alter(&table.name, &format!("ADD {}", check.sql()));
+        }
+        self.alters.extend(indexes);
     }
 
     fn primary_key(&mut self, before: &TablePlan, table: &TablePlan) {
@@ -399,24 +370,34 @@ impl Migration<'_> {
         kept
     }
 
-    /// Names that others still have are taken by way of names that nobody has.
-    fn rename(&mut self, table: &TablePlan, renames: &[(&ColumnPlan, &ColumnPlan)]) {
-        let is_crossed = renames
-            .iter()
-            .any(|(_, new)| renames.iter().any(|(old, _)| old.name == new.name));
+    /// Names that others still have are taken by way of names that nobody has. Returns what the columns that go are called.
+    fn rename_columns(
+        &mut self,
+        table: &TablePlan,
+        goes: &[&ColumnPlan],
+        kept: &[(&ColumnPlan, &ColumnPlan)],
+    ) -> Vec<String> {
         let between = |column: &ColumnPlan| format!("tailwater_{}", column.field_number);
-        for (old, new) in renames {
-            let to = match is_crossed {
-                true => between(new),
-                false => new.name.clone(),
-            };
-            let action = format!("RENAME COLUMN {} TO {}", quoted(&old.name), quoted(&to));
-            self.alter(&table.name, &action);
+        let renames = kept.iter().filter(|(old, new)| old.name != new.name);
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        let mut gone = Vec::new();
+        for column in goes {
+            let is_taken = renames.clone().any(|(_, new)| new.name == column.name);
+            if is_taken {
+                pairs.push((column.name.clone(), between(column)));
+            }
+            gone.push(match is_taken {
+                true => between(column),
+                false => column.name.clone(),
+            });
         }
-        for (_, new) in renames.iter().filter(|_| is_crossed) {
-            let action = format!("RENAME COLUMN {} TO {}", between(new), quoted(&new.name));
-            self.alter(&table.name, &action);
+        let names = renames.map(|(old, new)| [old.name.clone(), new.name.clone(), between(new)]);
+        pairs.extend(in_turn(names.collect()));
+        for (from, to) in pairs {
+            let action = format!("RENAME COLUMN {} TO {}", quoted(&from), quoted(&to));
+            self.rename(&table.name, &action);
         }
+        gone
     }
 
     /// Type, default and NULL of a column that has its new name.
@@ -425,7 +406,7 @@ impl Migration<'_> {
         match widen::change(old, new) {
             Some(Change::Wrap) => {
                 for sql in widen::wrapped(&table.name, old, new) {
-                    self.alters.push(Step::of(sql));
+                    self.alters.push(sql);
                 }
                 return;
             }
@@ -457,7 +438,7 @@ impl Migration<'_> {
                     let table = quoted(&table.name);
                     let sql =
                         format!("UPDATE {table} SET {name} = {default} WHERE {name} IS NULL;\n");
-                    self.alters.push(Step::of(sql));
+                    self.alters.push(sql);
                 }
                 self.alter(&table.name, &format!("ALTER COLUMN {name} SET NOT NULL"));
             }
@@ -465,79 +446,88 @@ impl Migration<'_> {
         }
     }
 
-    fn checks(
-        &mut self,
-        before: &TablePlan,
-        table: &TablePlan,
-        index: Index,
-        touched: &Touched<'_>,
-    ) {
-        // Which columns a condition names is not told: it is made again if any of them is another.
-        let differs =
-            |one: &CheckPlan, others: &[CheckPlan]| !touched.is_empty() || !others.contains(one);
-        match index {
-            Index::Gone => {
-                for check in before.checks.iter().filter(|c| differs(c, &table.checks)) {
-                    let action = format!("DROP CONSTRAINT IF EXISTS {}", quoted(&check.name));
-                    self.alter(&table.name, &action);
-                }
-            }
-            Index::New => {
-                for check in table.checks.iter().filter(|c| differs(c, &before.checks)) {
-                    self.alter(&table.name, &format!("ADD {}", check.sql()));
-                }
-            }
-        }
-    }
-
+    /// Indexes that go, go now; those that come are returned. One over columns that only have other names stays.
     fn indexes(
         &mut self,
         before: &TablePlan,
         table: &TablePlan,
-        index: Index,
-        touched: &Touched<'_>,
-    ) {
-        let differs = |one: &IndexPlan, others: &[IndexPlan]| {
-            let mut columns = one.columns.iter();
-            let is_touched = |path: &String| {
-                let column = path.split('.').next().unwrap_or_default();
-                touched.contains(column)
-            };
-            columns.any(is_touched) || !others.contains(one)
+        kept: &[(&ColumnPlan, &ColumnPlan)],
+    ) -> Vec<String> {
+        let stays = |old: &IndexPlan| -> Option<&IndexPlan> {
+            let columns: Option<Vec<String>> = old
+                .columns
+                .iter()
+                .map(|path| path_now(path, kept))
+                .collect();
+            let columns = columns?;
+            let mut indexes = table.indexes.iter();
+            indexes.find(|new| new.columns == columns && new.is_unique == old.is_unique)
         };
-        match index {
-            Index::Gone => {
-                for index in before.indexes.iter().filter(|i| differs(i, &table.indexes)) {
-                    let sql = format!("DROP INDEX IF EXISTS {};\n", quoted(&index.name));
-                    self.alters.push(Step::of(sql));
+        let pairs = before.indexes.iter().map(|old| (old, stays(old)));
+        let pairs: Vec<(&IndexPlan, Option<&IndexPlan>)> = pairs.collect();
+        let mut there: Vec<&IndexPlan> = Vec::new();
+        let mut renames = Vec::new();
+        for (old, new) in &pairs {
+            let is_free = |name: &String| {
+                let mut taken = pairs.iter().filter(|(old, _)| old.name == *name);
+                taken.all(|(_, new)| new.is_some())
+            };
+            match new {
+                Some(new) if !there.contains(new) && is_free(&new.name) => {
+                    there.push(new);
+                    if old.name != new.name {
+                        let between = format!("tailwater_{}_{}", table.name, there.len());
+                        renames.push([old.name.clone(), new.name.clone(), between]);
+                    }
                 }
-            }
-            Index::New => {
-                for index in table.indexes.iter().filter(|i| differs(i, &before.indexes)) {
-                    self.alters.push(Step::of(index.sql(&table.name)));
+                _ => {
+                    let sql = format!("DROP INDEX IF EXISTS {};\n", quoted(&old.name));
+                    self.alters.push(sql);
                 }
             }
         }
+        for (from, to) in in_turn(renames) {
+            let (from, to) = (quoted(&from), quoted(&to));
+            let sql = format!("ALTER INDEX IF EXISTS {from} RENAME TO {to};\n");
+            self.renames.push(sql);
+        }
+        let comes = table.indexes.iter().filter(|new| !there.contains(new));
+        comes.map(|index| index.sql(&table.name)).collect()
     }
 }
 
-/// Names of columns, before and after, that do not mean what they meant: gone, renamed, or with other values.
-type Touched<'p> = BTreeSet<&'p str>;
-
-fn touched<'p>(goes: &[&'p ColumnPlan], kept: &[(&'p ColumnPlan, &'p ColumnPlan)]) -> Touched<'p> {
-    let is_other = |(old, new): &&(&ColumnPlan, &ColumnPlan)| {
-        let keeps = matches!(widen::change(old, new), Some(Change::None | Change::Widen));
-        old.name != new.name || !keeps
-    };
-    let others = kept.iter().filter(is_other);
-    let names = others.flat_map(|(old, new)| [old.name.as_str(), new.name.as_str()]);
-    let gone = goes.iter().map(|column| column.name.as_str());
-    names.chain(gone).collect()
+/// Old names, new names and names between, as single renames: by way of the latter if one has the name another will have.
+fn in_turn(names: Vec<[String; 3]>) -> Vec<(String, String)> {
+    let is_crossed = names
+        .iter()
+        .any(|[_, new, _]| names.iter().any(|[old, ..]| old == new));
+    if !is_crossed {
+        return names.into_iter().map(|[old, new, _]| (old, new)).collect();
+    }
+    let first = names
+        .iter()
+        .map(|[old, _, between]| (old.clone(), between.clone()));
+    let then = names
+        .iter()
+        .map(|[_, new, between]| (between.clone(), new.clone()));
+    first.chain(then).collect()
 }
 
-/// Which of the indexes or checks of a table: those that go come off before its columns change.
-#[derive(Clone, Copy)]
-enum Index {
-    Gone,
-    New,
+/// A path below a column as it is called now; `None` if the column is gone or its values are others.
+fn path_now(path: &str, kept: &[(&ColumnPlan, &ColumnPlan)]) -> Option<String> {
+    let (column, below) = match path.split_once('.') {
+        Some((column, below)) => (column, Some(below)),
+        None => (path, None),
+    };
+    let (_, new) = kept
+        .iter()
+        .find(|pair| pair.0.name == column && !has_other_values(pair))?;
+    Some(match below {
+        Some(below) => format!("{}.{below}", new.name),
+        None => new.name.clone(),
+    })
+}
+
+fn has_other_values((old, new): &(&ColumnPlan, &ColumnPlan)) -> bool {
+    !matches!(widen::change(old, new), Some(Change::None | Change::Widen))
 }

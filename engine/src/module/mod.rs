@@ -42,7 +42,6 @@ mod widen;
 pub(crate) mod wire;
 
 pub(crate) use self::answer::Answer;
-pub(crate) use self::evolve::{Dependent, Step};
 pub(crate) use self::followed::{Parts, unfit};
 pub(crate) use self::method::path_of;
 pub use self::plan::{

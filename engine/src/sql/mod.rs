@@ -15,6 +15,7 @@ pub mod keywords;
 pub mod lexer;
 mod limits;
 pub mod parser;
+pub(crate) mod retell;
 pub mod statement;
 
 pub(crate) use condition::{depends_on_row_alone, parse_condition, rename_column};

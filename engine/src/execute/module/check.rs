@@ -4,9 +4,10 @@
 
 use prost_reflect::{FileDescriptor, MethodDescriptor};
 use tailwater_proto::sqlstate;
+use tailwater_views::Expr;
 
 use super::install::of_step;
-use crate::catalog::{Catalog, Object, ObjectName, Relation};
+use crate::catalog::{Catalog, Index, Object, ObjectName, Relation};
 use crate::error::{Error, Result};
 use crate::execute::run::{Surroundings, prepare};
 use crate::module::wire::ParameterDecoder;
@@ -106,7 +107,7 @@ pub(super) fn refuse_others(
             .map_err(|error| error.located(&index.name))?;
         let here = txn.catalog.find(&ObjectName::new(index.name.as_str()));
         let is_same = matches!(here, Some(Object::Index(here)) if here.relation == found.id
-            && here.unique == wanted.unique && here.parts == wanted.parts);
+            && here.unique == wanted.unique && keys(here).eq(keys(&wanted)));
         if !is_same {
             return refuse(format!(
                 "\"{}\" is there already, and is another index",
@@ -128,4 +129,10 @@ pub(super) fn refuse_others(
         }
     }
     Ok(())
+}
+
+/// What an index is over, however its parts are written.
+fn keys(index: &Index) -> impl Iterator<Item = (&Expr, bool)> {
+    let parts = index.parts.iter();
+    parts.map(|part| (&part.expr, part.descending))
 }

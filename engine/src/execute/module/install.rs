@@ -1,6 +1,6 @@
 //! Installing a module: its migration is run, its tables are looked at, and its row goes into the catalog.
 //!
-//! Next door: `check`, which refuses what could never work; `crate::module`, which tells what is to be done.
+//! Next door: `check`, which refuses what could never work; `views`, which stay or go and come back; `crate::module`, which tells what is to be done.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use sqlparser::ast::Spanned as _;
 use tailwater_proto::sqlstate;
 
 use super::check::{check_bindings, refuse_others};
-use super::is_wanted;
+use super::{is_wanted, views};
 use crate::catalog::{Catalog, Module, ModuleRelation, Object, ObjectId, ObjectName, Relation};
 use crate::error::{Error, Result};
 use crate::execute::alter::retell;
-use crate::execute::definition::name_sql;
 use crate::execute::run::{Ran, Surroundings, run};
-use crate::module::{Dependent, ModulePlan, ModuleSource, Step, TablePlan, adopt, evolve};
+use crate::module::evolve::{self, Run, Step};
+use crate::module::{ModulePlan, ModuleSource, TablePlan, adopt};
 use crate::params::Parameters;
 use crate::sql::binder::names::module_name;
 use crate::sql::statement::{CreateModule, Parsed, Statement};
@@ -62,15 +62,24 @@ fn install(
         // Nothing stands in the way of its own tables' changes any more.
         txn.put_object(module.id, None)?;
     }
-    let dependents = |table: &str| dependents_of(&txn.catalog, table);
-    let steps = evolve::steps(old.as_ref(), &plan, &create.dropping, &dependents)?;
+    let steps = evolve::steps(old.as_ref(), &plan, &create.dropping)?;
     let no_parameters = Parameters::default();
     let around = Surroundings {
         parameters: &no_parameters,
         ..*around
     };
+    let mut aside = Vec::new();
+    let mut own_views: &[TablePlan] = &[];
     for step in &steps {
-        carry_out(&around, txn, step)?;
+        match step {
+            Step::Run(run) => carry_out(&around, txn, run)?,
+            Step::Aside(names) => aside = views::set_aside(&around, txn, names)?,
+            Step::Back { own, former } => {
+                own_views = own;
+                views::bring_back(&around, txn, std::mem::take(&mut aside), own, former)?;
+            }
+            Step::View(view) => views::renew(&around, txn, view, own_views)?,
+        }
     }
     annotate(&around, txn, &plan, old.as_ref())?;
     let relations = plan
@@ -98,7 +107,11 @@ fn install(
 }
 
 /// Runs a part of the migration, unless what it makes is there: whether that will do is looked at behind.
-fn carry_out(around: &Surroundings<'_>, txn: &mut Transaction, step: &Step) -> Result<()> {
+pub(super) fn carry_out(
+    around: &Surroundings<'_>,
+    txn: &mut Transaction,
+    step: &Run,
+) -> Result<()> {
     let made = step.creates.as_deref().map(ObjectName::new);
     if (made.as_ref()).is_some_and(|name| txn.catalog.find(name).is_some()) {
         return Ok(());
@@ -113,7 +126,11 @@ fn carry_out(around: &Surroundings<'_>, txn: &mut Transaction, step: &Step) -> R
     }
 }
 
-fn run_script(around: &Surroundings<'_>, txn: &mut Transaction, sql: &str) -> Result<()> {
+pub(super) fn run_script(
+    around: &Surroundings<'_>,
+    txn: &mut Transaction,
+    sql: &str,
+) -> Result<()> {
     for statement in parse_script(sql)? {
         let text = statement.source.get(statement.text_range.clone());
         run(around, txn, text.unwrap_or_default(), &statement)
@@ -213,38 +230,6 @@ fn refuse_taken_methods(txn: &Transaction, name: &ObjectName, plan: &ModulePlan)
         }
     }
     Ok(())
-}
-
-/// Views that read a table or view, directly or by way of others, itself included if it is one.
-fn dependents_of(catalog: &Catalog, table: &str) -> Vec<Dependent> {
-    let Some(relation) = catalog.relation(&ObjectName::new(table)) else {
-        return Vec::new();
-    };
-    let mut read = vec![relation.id];
-    let mut found = Vec::new();
-    for other in catalog.relations() {
-        let Some(view) = &other.view else {
-            continue;
-        };
-        let is_read = view.depends_on.iter().any(|id| read.contains(id));
-        if is_read || other.id == relation.id {
-            read.push(other.id);
-            found.push(Dependent {
-                name: other.name.to_string(),
-                name_sql: name_sql(&other.name),
-                kind: other.kind.name().to_uppercase(),
-                sql: other.sql.clone(),
-                indexes: catalog
-                    .indexes_of(other.id)
-                    .filter(|index| !index.sql.is_empty())
-                    .map(|index| index.sql.clone())
-                    .collect(),
-                number: other.id.0,
-                is_own: false,
-            });
-        }
-    }
-    found
 }
 
 /// What a statement of the migration failed with: its position is in a text that nobody wrote.

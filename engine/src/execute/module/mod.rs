@@ -107,6 +107,8 @@ pub(super) fn create(
 mod check;
 #[cfg(feature = "modules")]
 mod install;
+#[cfg(feature = "modules")]
+mod views;
 
 #[cfg(feature = "modules")]
 pub(super) use self::install::create;

@@ -218,13 +218,7 @@ impl Groups {
 
     /// The column at a position, if its table's primary key is grouped.
     fn dependent(&self, position: usize, scope: &Scope) -> Option<Field> {
-        let (table, column) = scope.tables.iter().find_map(|table| {
-            let column = table
-                .columns
-                .iter()
-                .find(|column| column.position == position)?;
-            Some((table, column))
-        })?;
+        let (table, column) = scope.column_at(position)?;
         let grouped = |key: &usize| self.exprs.contains(&Expr::Column(*key));
         (!table.key.is_empty() && table.key.iter().all(grouped)).then(|| column.field())
     }

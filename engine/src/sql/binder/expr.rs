@@ -276,6 +276,9 @@ impl Binder<'_> {
         let span = parts.first().map_or(Span::empty(), |ident| ident.span);
         match env.scope.resolve(parts) {
             Ok(Some(resolved)) => {
+                if let Some(trace) = &mut self.trace {
+                    trace.column(env.scope, parts, &resolved);
+                }
                 env.seen.push((resolved.position, resolved.name, span));
                 Ok(resolved.typed)
             }
@@ -353,6 +356,9 @@ impl Binder<'_> {
                         span,
                     )
                     .hint("read it in WHERE of the subquery, or join the tables instead"));
+            }
+            if let Some(trace) = &mut self.trace {
+                trace.column(scope, parts, &resolved);
             }
             let mut typed = resolved.typed;
             typed.expr.map_columns(&|column| column + OUTER);

@@ -189,6 +189,7 @@ impl Binder<'_> {
         for (place, renamed) in star.into_iter().zip(&alias.columns) {
             if let Some(column) = source.scope.at_mut(place) {
                 column.name = fold(&renamed.name);
+                column.aliased = true;
                 column.rest = false;
             }
         }
@@ -198,6 +199,7 @@ impl Binder<'_> {
     /// A CTE, a relation of the catalog or a computed one.
     fn named(&mut self, name: &SqlName, alias: Option<&TableAlias>) -> SqlResult<Source> {
         let parts = fold_parts(name);
+        let written = alias;
         let alias = alias.map(|alias| fold(&alias.name));
         if let [single] = parts.as_slice()
             && let Some(bound) = self.cte(single, name.span())?
@@ -223,6 +225,9 @@ impl Binder<'_> {
                     .on(&wanted));
             };
             self.reads.insert(relation.id);
+            if let Some(trace) = &mut self.trace {
+                trace.relation(relation, name, written);
+            }
             return match relation.kind {
                 RelationKind::Table | RelationKind::MaterializedView => Ok(Source {
                     plan: scan(relation),
@@ -283,6 +288,7 @@ impl Binder<'_> {
             self.place(error, span)
         })?;
         let mut table = Table::of_fields(relation.name.name.as_str().into(), &bound.fields);
+        table.relation = Some(relation.id);
         match alias {
             Some(alias) => table.name = alias,
             None => table.schema = Some(relation.name.schema.as_str().into()),
@@ -326,6 +332,7 @@ impl Binder<'_> {
             ctes: Vec::new(),
             outer: Vec::new(),
             plan_nodes: self.plan_nodes,
+            trace: None,
         };
         let bound = inner.query(query);
         self.cacheable = inner.cacheable;

@@ -26,6 +26,7 @@ mod select;
 mod set_operation;
 mod subquery;
 mod table_function;
+mod trace;
 mod typed;
 pub mod types;
 
@@ -48,6 +49,7 @@ use crate::sql::{SqlError, SqlResult};
 
 #[cfg(feature = "modules")]
 pub(crate) use self::from::scan;
+pub(crate) use self::trace::{Mark, Named, Output, Trace};
 pub(crate) use self::typed::Typed;
 
 /// Relations that are computed, not stored: `tailwater.*`, `__genji_catalog`.
@@ -175,10 +177,28 @@ pub fn bind_delete(
 /// # Errors
 /// See [`bind`]; also 42P02 for parameters, and 42P10 for an ORDER BY over what the view does not show.
 pub fn bind_view(catalog: &Catalog, query: &Query, cx: &BindContext<'_>) -> SqlResult<BoundView> {
+    finish_view(Binder::new(catalog, *cx), query).map(|(bound, _)| bound)
+}
+
+/// Binds the query of a view, and tells what each name of its text was bound to.
+///
+/// # Errors
+/// See [`bind_view`].
+pub(crate) fn trace_view(
+    catalog: &Catalog,
+    query: &Query,
+    cx: &BindContext<'_>,
+) -> SqlResult<(BoundView, Trace)> {
     let mut binder = Binder::new(catalog, *cx);
+    binder.trace = Some(Trace::default());
+    finish_view(binder, query)
+}
+
+fn finish_view(mut binder: Binder<'_>, query: &Query) -> SqlResult<(BoundView, Trace)> {
     let (bound, order) = binder.view_query(query)?;
     check_depth(&bound.plan)?;
     let fields = bound.fields.into_iter().map(settle_field).collect();
+    let trace = binder.trace.take().unwrap_or_default();
     let (reads, parameters, _) = binder.finish();
     if !parameters.is_empty() {
         return Err(SqlError::new(
@@ -187,12 +207,13 @@ pub fn bind_view(catalog: &Catalog, query: &Query, cx: &BindContext<'_>) -> SqlR
         )
         .hint("write the value, or select the column and filter when reading the view"));
     }
-    Ok(BoundView {
+    let bound = BoundView {
         plan: bound.plan,
         fields,
         order,
         reads,
-    })
+    };
+    Ok((bound, trace))
 }
 
 /// Binds a scalar expression over a relation's row layout, or over nothing: DEFAULT, CHECK, parts of keys. With a
@@ -294,6 +315,8 @@ struct Binder<'a> {
     /// Scopes of the queries around a subquery, outermost first.
     outer: Vec<Scope>,
     plan_nodes: usize,
+    /// What names were bound to, if somebody asks.
+    trace: Option<Trace>,
 }
 
 impl<'a> Binder<'a> {
@@ -313,6 +336,7 @@ impl<'a> Binder<'a> {
             ctes: Vec::new(),
             outer: Vec::new(),
             plan_nodes: 0,
+            trace: None,
         }
     }
 

@@ -95,7 +95,7 @@ impl Binder<'_> {
         Ok(())
     }
 
-    fn table_columns(
+    pub(super) fn table_columns(
         &self,
         scope: &Scope,
         kind: &SelectItemQualifiedWildcardKind,

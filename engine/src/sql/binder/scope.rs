@@ -8,7 +8,7 @@ use tailwater_views::plan::{Field, SortKey};
 
 use super::Typed;
 use super::names::{fold, nearest};
-use crate::catalog::{NestedField, Relation};
+use crate::catalog::{NestedField, ObjectId, Relation};
 use crate::sql::{SqlError, SqlResult};
 
 /// A column in scope.
@@ -22,6 +22,8 @@ pub(super) struct Column {
     pub(super) hidden: bool,
     /// Found only with its table's name: the other side of USING.
     pub(super) merged: bool,
+    /// Its name is one that the alias of its table gives it.
+    pub(super) aliased: bool,
     /// The document of undeclared fields.
     pub(super) rest: bool,
     /// Declared fields inside it.
@@ -33,6 +35,8 @@ pub(super) struct Column {
 pub(super) struct Table {
     pub(super) schema: Option<EcoString>,
     pub(super) name: EcoString,
+    /// The relation of the catalog that it is.
+    pub(super) relation: Option<ObjectId>,
     pub(super) columns: Vec<Column>,
     /// Positions of the primary key's columns, if it is of plain columns and not hidden.
     pub(super) key: Vec<usize>,
@@ -59,6 +63,8 @@ pub(super) struct Resolved {
     pub(super) name: EcoString,
     /// Position of the column it reads.
     pub(super) position: usize,
+    /// How many parts of the name say the table.
+    pub(super) qualifiers: usize,
 }
 
 impl Column {
@@ -70,6 +76,7 @@ impl Column {
             position,
             hidden: false,
             merged: false,
+            aliased: false,
             rest: field.spread,
             nested: Vec::new(),
         }
@@ -101,6 +108,7 @@ impl Table {
                 position,
                 hidden: column.hidden,
                 merged: false,
+                aliased: false,
                 rest: column.id == ColumnId::REST,
                 nested: column.nested.clone(),
             })
@@ -123,6 +131,7 @@ impl Table {
                 None => Some(relation.name.schema.as_str().into()),
             },
             name: alias.unwrap_or_else(|| relation.name.name.as_str().into()),
+            relation: Some(relation.id),
             columns,
             key: key.unwrap_or_default(),
             key_exprs,
@@ -139,6 +148,7 @@ impl Table {
         Table {
             schema: None,
             name,
+            relation: None,
             columns: fields
                 .iter()
                 .enumerate()
@@ -281,15 +291,31 @@ impl Scope {
             && let Some(table) = self.table(Some(schema), table)
             && let Some(resolved) = in_table(table, path)?
         {
-            return Ok(Some(resolved));
+            return Ok(Some(Resolved {
+                qualifiers: 2,
+                ..resolved
+            }));
         }
         if let [table, path @ ..] = names
             && !path.is_empty()
             && let Some(table) = self.table(None, table)
         {
-            return in_table(table, path);
+            let resolved = in_table(table, path)?;
+            return Ok(resolved.map(|resolved| Resolved {
+                qualifiers: 1,
+                ..resolved
+            }));
         }
         Ok(None)
+    }
+
+    /// The column at a place of the plan's row, and its table.
+    pub(super) fn column_at(&self, position: usize) -> Option<(&Table, &Column)> {
+        self.tables.iter().find_map(|table| {
+            let mut columns = table.columns.iter();
+            let column = columns.find(|column| column.position == position)?;
+            Some((table, column))
+        })
     }
 
     /// A column name near to one that was not found, with its table if the name had one.
@@ -337,6 +363,7 @@ fn into_column(column: &Column, below: &[EcoString], text: &EcoString) -> SqlRes
             typed: column.typed(),
             name,
             position,
+            qualifiers: 0,
         });
     }
     if !matches!(column.ty, SqlType::Any | SqlType::Document | SqlType::Json) {
@@ -345,6 +372,7 @@ fn into_column(column: &Column, below: &[EcoString], text: &EcoString) -> SqlRes
                 typed: column.typed(),
                 name,
                 position,
+                qualifiers: 0,
             });
         };
         return Err(SqlError::new(
@@ -365,6 +393,7 @@ fn into_column(column: &Column, below: &[EcoString], text: &EcoString) -> SqlRes
         typed: Typed::new(Expr::Path { base, path }, ty),
         name,
         position,
+        qualifiers: 0,
     })
 }
 
@@ -385,6 +414,7 @@ fn field_of(rest: &Column, names: &[EcoString]) -> Resolved {
         typed: Typed::new(Expr::Path { base, path }, SqlType::Any),
         name,
         position: rest.position,
+        qualifiers: 0,
     }
 }
 

@@ -119,6 +119,7 @@ impl Binder<'_> {
 
     fn draft(&mut self, env: &mut Env<'_>, select: &Select, order: &Order<'_>) -> SqlResult<Draft> {
         let items = self.items(env, &select.projection)?;
+        self.trace_items(env.scope, select)?;
         env.clause = "HAVING";
         let having = match &select.having {
             Some(having) => Some(self.condition(env, having)?),
@@ -205,6 +206,9 @@ impl Binder<'_> {
         let Some(item) = items.get(place) else {
             return Ok(None);
         };
+        if let (Some(trace), Sql::Identifier(name)) = (&mut self.trace, term) {
+            trace.group(name, place);
+        }
         let mut aggregated = false;
         item.expr.walk(&mut |expr| {
             aggregated |= matches!(expr, Expr::Column(at) if *at >= super::expr::AGGREGATE);
