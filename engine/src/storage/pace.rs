@@ -14,7 +14,7 @@ use parking_lot::{Condvar, Mutex};
 /// How long is worked in one go, about: a commit may have to wait so long for a processor.
 const BURST: Duration = Duration::from_micros(100);
 /// Rest for each unit of work, where memory has all its room.
-const REST_FOR_WORK: u32 = 2;
+const REST_FOR_WORK: u32 = 4;
 /// The longest rest.
 const REST_MAX: Duration = Duration::from_millis(50);
 /// All the room there is.
