@@ -128,7 +128,8 @@ struct ViewStep<'c> {
     relation: &'c Arc<Relation>,
     view: &'c ViewDefinition,
     indexes: Vec<Arc<Index>>,
-    columns: Vec<ColumnId>,
+    /// Where each is in a row, in the order in which rows are stored.
+    columns: Vec<(ColumnId, usize)>,
     store: StagedStore<'c>,
 }
 
@@ -144,7 +145,7 @@ impl<'c> ViewStep<'c> {
             relation,
             view,
             indexes: catalog.indexes_of(relation.id).cloned().collect(),
-            columns: relation.layout(),
+            columns: stored_order(relation),
             store: StagedStore {
                 before,
                 writes,
@@ -209,12 +210,19 @@ impl<'c> ViewStep<'c> {
     }
 }
 
+/// The columns of a view by ascending number: that of undeclared fields has the least, and stands last in a row.
+fn stored_order(relation: &Relation) -> Vec<(ColumnId, usize)> {
+    let mut columns: Vec<_> = relation.layout().into_iter().zip(0..).collect();
+    columns.sort_unstable();
+    columns
+}
+
 /// Stages the content, the indexes and the errors of a view.
 fn stage(
     relation: &Relation,
     view: &ViewDefinition,
     indexes: &[Arc<Index>],
-    columns: &[ColumnId],
+    columns: &[(ColumnId, usize)],
     store: &mut dyn StateStore,
     output: StepOutput,
     cx: &ExecContext,
@@ -233,11 +241,9 @@ fn stage(
     }
     errors::stage(relation, store, output.errors)?;
     let image = |row: &Row| -> tailwater_views::Result<Arc<[u8]>> {
-        encode_row(
-            relation.schema_version,
-            columns.iter().copied().zip(row.iter()),
-        )
-        .map_err(|error| {
+        let stored = columns.iter();
+        let stored = stored.filter_map(|(id, place)| Some((*id, row.get(*place)?)));
+        encode_row(relation.schema_version, stored).map_err(|error| {
             tailwater_views::Error::row(
                 tailwater_proto::sqlstate::PROGRAM_LIMIT_EXCEEDED,
                 format!("a row of \"{}\" cannot be stored: {error}", relation.name),
