@@ -441,10 +441,13 @@ impl Change<'_> {
         }
         let default = column.default.clone();
         let not_null = column.not_null;
+        let readers = readers(self.around, txn, self.table.id)?;
+        let renamed = self.renamed(NewName::Added(column.name.clone()));
         let place = relation.rest().unwrap_or(relation.columns.len());
         relation.columns.insert(place, column);
         let moved = |position: usize| position + usize::from(position >= place);
         let relation = self.store_moved(txn, relation, &moved)?;
+        tell(self.around, txn, readers, &renamed)?;
         if default.is_none() && !not_null {
             return Ok(());
         }

@@ -1,5 +1,5 @@
-//! Views that read what gets another name: they stay as they are, rows, state and column names, and their text tells the
-//! new name.
+//! Views that read what gets another name, or a column more: they stay as they are, rows, state and column names, and their
+//! text says what it said.
 //!
 //! What a view means is its plan. The text is told anew only in words that bind to the very same plan over the changed
 //! catalog; if there are none, the new name is refused. Next door: `alter`, which gives names; `sql::retell`, the words.
@@ -13,18 +13,20 @@ use super::definition;
 use super::run::Surroundings;
 use crate::catalog::{Catalog, Object, ObjectId, Relation};
 use crate::error::{Error, Result};
+use crate::optimizer::optimize;
 use crate::sql::binder::{BindContext, SystemRelations, Trace, trace_view};
 use crate::sql::bound::BoundView;
-use crate::sql::retell::{Renamed, Wording, retell};
+use crate::sql::retell::{NewName, Renamed, Wording, retell};
 use crate::sql::{SqlResult, Statement, parse_one};
 use crate::system::SystemTables;
 use crate::txn::Transaction;
 
-/// A view as it was bound before what it reads gets another name.
+/// A view as it was bound before what it reads changes.
 pub(super) struct Reader {
     view: Arc<Relation>,
     bound: BoundView,
     trace: Trace,
+    catalog: Arc<Catalog>,
 }
 
 /// The views that read a relation, those first that others of them may read.
@@ -45,13 +47,18 @@ pub(super) fn readers(
     views.sort_by_key(|view| view.id);
     let bind = |view: Arc<Relation>| {
         let (bound, trace) = bind(around, &txn.catalog, query_of(&view))
-            .map_err(|error| refused(&view, &format!(": {}", error.message)))?;
-        Ok(Reader { view, bound, trace })
+            .map_err(|error| refused(&view, &format!("{}, in", error.message)))?;
+        Ok(Reader {
+            view,
+            bound,
+            trace,
+            catalog: Arc::clone(&txn.catalog),
+        })
     };
     views.into_iter().map(bind).collect()
 }
 
-/// Tells the new name, which the catalog has by now, in the texts of the views.
+/// Tells what the catalog has by now in the texts of the views.
 ///
 /// # Errors
 /// `0A000` with a view in which it cannot be told.
@@ -98,10 +105,7 @@ pub(super) fn means_the_same(
     view: &Relation,
     query: &str,
 ) -> bool {
-    let meaning = |text: &str| {
-        let bound = bind(around, catalog, text).ok();
-        bound.map(|(bound, _)| Meaning::of(&bound))
-    };
+    let meaning = |text: &str| meaning(around, catalog, text, Columns::All);
     let (Some(old), Some(new)) = (meaning(query_of(view)), meaning(query)) else {
         return false;
     };
@@ -119,28 +123,35 @@ impl Reader {
         renamed: &Renamed,
     ) -> Result<Option<String>> {
         let text = query_of(&self.view);
-        let before = Meaning::of(&self.bound);
-        let meaning = |text: &str| {
-            let bound = bind(around, catalog, text).ok();
-            bound.map(|(bound, _)| Meaning::of(&bound))
+        let columns = match renamed.to {
+            NewName::Added(_) => Columns::Read,
+            _ => Columns::All,
         };
+        let before = &Meaning::of(around, &self.catalog, self.bound.clone(), columns);
+        let meaning = |text: &str| meaning(around, catalog, text, columns);
         let as_it_is = meaning(text);
-        if as_it_is.as_ref() == Some(&before) {
+        if as_it_is.as_ref() == Some(before) {
             return Ok(None);
         }
         for wording in Wording::ALL {
             let told = retell(text, &self.trace, renamed, wording);
             if let Some(told) = told
-                && meaning(&told).as_ref() == Some(&before)
+                && meaning(&told).as_ref() == Some(before)
             {
                 return Ok(Some(told));
             }
         }
         // The names that its columns keep are listed before the text.
-        if as_it_is.is_some_and(|now| now.named_like(&before) == before) {
+        if as_it_is.is_some_and(|now| now.named_like(before) == *before) {
             return Ok(Some(text.to_owned()));
         }
-        Err(refused(&self.view, ""))
+        Err(refused(
+            &self.view,
+            match renamed.to {
+                NewName::Added(_) => "the new column would change",
+                _ => "the new name cannot be told in",
+            },
+        ))
     }
 }
 
@@ -153,13 +164,40 @@ struct Meaning {
     reads: Vec<ObjectId>,
 }
 
+/// Which columns of what a text reads belong to its meaning: a column more makes no difference if nothing reads it.
+#[derive(Clone, Copy)]
+enum Columns {
+    All,
+    Read,
+}
+
+/// What a text means, if it means something.
+fn meaning(
+    around: &Surroundings<'_>,
+    catalog: &Catalog,
+    text: &str,
+    columns: Columns,
+) -> Option<Meaning> {
+    let (bound, _) = bind(around, catalog, text).ok()?;
+    Some(Meaning::of(around, catalog, bound, columns))
+}
+
 impl Meaning {
-    fn of(bound: &BoundView) -> Self {
+    fn of(
+        around: &Surroundings<'_>,
+        catalog: &Catalog,
+        bound: BoundView,
+        columns: Columns,
+    ) -> Self {
+        let plan = match columns {
+            Columns::All => bound.plan,
+            Columns::Read => optimize(bound.plan, catalog, &**around.engine),
+        };
         Self {
-            plan: bound.plan.clone().without_names(),
+            plan: plan.without_names(),
             fields: bound.fields.to_vec(),
-            order: bound.order.clone(),
-            reads: bound.reads.clone(),
+            order: bound.order,
+            reads: bound.reads,
         }
     }
 
@@ -197,11 +235,11 @@ impl SystemRelations for Forms<'_> {
     }
 }
 
-fn refused(view: &Relation, why: &str) -> Error {
+fn refused(view: &Relation, what: &str) -> Error {
     let (kind, name) = (view.kind.name(), &view.name);
     Error::statement(
         sqlstate::FEATURE_NOT_SUPPORTED,
-        format!("the new name cannot be told in {kind} \"{name}\"{why}"),
+        format!("{what} {kind} \"{name}\""),
     )
     .on(name.to_string())
     .with_hint("drop the view first and create it again after")

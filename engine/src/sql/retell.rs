@@ -1,4 +1,5 @@
-//! The text of a query where something it reads has another name: the same words, but for those that were bound to it.
+//! The text of a query where something it reads has another name, or a column more: the same words, but for those that were
+//! bound to it.
 //!
 //! Goes by the places that the binder noted. There is more than one way to say it, from what reads best to what always
 //! means the same; none is sure: whoever keeps the text binds it again and compares. The next door is `binder::trace`.
@@ -32,6 +33,8 @@ pub(crate) enum NewName {
         from: EcoString,
         to: EcoString,
     },
+    /// There is a column more, which no text that was written before means.
+    Added(EcoString),
 }
 
 /// How the new name is told.
@@ -178,7 +181,7 @@ impl Edits<'_> {
                 new,
             ) => self.column(*qualifier, *name, column, new),
             // A name that no column had, so that an output column was meant.
-            (Mark::Group { name, place }, NewName::Column { to, .. })
+            (Mark::Group { name, place }, NewName::Column { to, .. } | NewName::Added(to))
                 if self.wording != Wording::Aliases && self.written(*name)? == to.as_str() =>
             {
                 self.replace(*name, (place + 1).to_string())
@@ -201,7 +204,7 @@ impl Edits<'_> {
                 }
                 _ => Some(()),
             },
-            NewName::Column { to, .. } => {
+            NewName::Column { to, .. } | NewName::Added(to) => {
                 let is_renamed = self.is_renamed(column);
                 let says_table = self.wording == Wording::Tables
                     && qualifier.is_none()
@@ -275,9 +278,9 @@ impl Edits<'_> {
                 }
                 _ => Some(()),
             },
-            NewName::Column { from, to, .. } => {
+            NewName::Column { .. } | NewName::Added(_) => {
                 // Undeclared fields have no other word than `*`.
-                let is_listed = columns.iter().any(|column| self.is_renamed(column))
+                let is_listed = columns.iter().any(|column| self.shows_another(column))
                     && !columns.iter().any(|column| column.is_rest);
                 if is_listed {
                     let tables = columns.iter().map(|column| &column.table);
@@ -289,9 +292,11 @@ impl Edits<'_> {
                             true => format!("{}.", quoted(&column.table)),
                             false => String::new(),
                         };
-                        match self.is_renamed(column) {
-                            true => format!("{table}{} AS {}", quoted(to), quoted(from)),
-                            false => format!("{table}{}", quoted(&column.column)),
+                        match &self.renamed.to {
+                            NewName::Column { from, to, .. } if self.is_renamed(column) => {
+                                format!("{table}{} AS {}", quoted(to), quoted(from))
+                            }
+                            _ => format!("{table}{}", quoted(&column.column)),
                         }
                     });
                     let items: Vec<String> = items.collect();
@@ -299,6 +304,16 @@ impl Edits<'_> {
                 }
                 Some(())
             }
+        }
+    }
+
+    /// Whether `*` shows something else now, in the place of a column or beside it.
+    fn shows_another(&self, column: &Named) -> bool {
+        match self.renamed.to {
+            NewName::Added(_) => {
+                column.relation == Some(self.renamed.relation) && self.wording != Wording::Aliases
+            }
+            _ => self.is_renamed(column),
         }
     }
 
