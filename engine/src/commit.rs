@@ -214,13 +214,21 @@ impl Engine {
     ) -> Result<(T, Lsn)> {
         for _ in 0..self.settings.conflict_retries {
             let mut txn = self.begin(Mode::ReadWrite, principal)?;
-            let done = work(&mut txn).and_then(|value| Ok((value, self.sequence(txn)?)));
+            let mut changes_schema = false;
+            let done = work(&mut txn).and_then(|value| {
+                changes_schema = txn.plan_version().is_none();
+                Ok((value, self.sequence(txn)?))
+            });
             match done {
                 Err(error) if error.is_retryable() => {
-                    self.conflicts.fetch_add(1, Ordering::Relaxed)
+                    self.conflicts.fetch_add(1, Ordering::Relaxed);
+                    // It may have read a whole table, which others write: they would be first every time.
+                    if changes_schema {
+                        break;
+                    }
                 }
                 done => return done,
-            };
+            }
         }
         self.admit()?;
         let mut sequencer = self.sequencer.lock();

@@ -46,8 +46,8 @@ pub struct Settings {
     pub statement_memory_bytes_max: u64,
     /// Rows one statement may read. Default: no limit.
     pub statement_rows_max: u64,
-    /// How often `Database::update` and single statements try again after a conflict before they hold the sequencer.
-    /// Default: 8.
+    /// How often `Database::update` and single statements try again after a conflict before they hold the sequencer; those
+    /// that change the schema hold it at once then. Default: 8.
     pub conflict_retries: u32,
     /// Bytes of staged rows that one transaction keeps in memory; what goes beyond is kept in a file in the database's
     /// folder until it commits. Default: 64 MiB.
