@@ -229,13 +229,12 @@ impl Engine {
 
     /// The version of the visible catalog.
     pub(crate) fn visible_catalog_version(&self) -> u64 {
-        self.visible_catalog_change().1
+        self.visible_catalog_change().1.version()
     }
 
-    /// The version of the visible catalog, and the commit that made it.
-    pub(crate) fn visible_catalog_change(&self) -> (Lsn, u64) {
-        let (lsn, catalog) = self.visible.change();
-        (lsn, catalog.version())
+    /// The visible catalog with the commit that made it.
+    pub(crate) fn visible_catalog_change(&self) -> (Lsn, Arc<Catalog>) {
+        self.visible.change()
     }
 
     /// The visible catalog.

@@ -88,6 +88,12 @@ impl Ticket {
         self.engine.store.visible_lsn() >= self.lsn
     }
 
+    /// Sees to it that somebody makes it durable soon, though nobody waits.
+    #[cfg(feature = "modules")]
+    pub(crate) fn press(&mut self) {
+        _ = Pin::new(self).poll(&mut Context::from_waker(std::task::Waker::noop()));
+    }
+
     /// Waits until it is durable and visible; the first to wait does the writing for all.
     ///
     /// # Errors

@@ -265,3 +265,56 @@ fn a_stream_keeps_to_the_rows_it_was_asked_for() {
     add("count", "less", 6);
     assert_eq!(told("c"), b"\x0a\x01c\x10\x07");
 }
+
+#[test]
+fn a_stream_ends_when_the_database_is_closed() {
+    let db = Database::memory().unwrap();
+    db.install_module(&served("int32 n = 2;")).unwrap();
+    let services = Services::new(&db);
+    let follow = method(&services, "Follow");
+    let mut stream = follow
+        .open_stream(&db, b"", &CallOptions::default())
+        .unwrap();
+    assert!(stream.recv().unwrap().unwrap().message.is_none());
+    let waiting = std::thread::spawn(move || {
+        let end = stream.recv();
+        (stream, end)
+    });
+    drop(services);
+    drop(db);
+    let (_stream, end) = waiting.join().unwrap();
+    assert!(end.unwrap().is_none());
+    drop(follow);
+}
+
+/// A view of a module stays what its text makes: a dump of the database can be run again.
+#[test]
+fn a_view_of_a_module_does_not_come_to_have_another_text() {
+    let with_view = |fields: &str| {
+        module(&format!(
+            "message Item {{ string id = 1; {fields} }}
+             message All {{ option (tailwater.v1.table) = {{ view: \"SELECT * FROM item\" }}; string id = 1; {fields} }}"
+        ))
+    };
+    let db = Database::memory().unwrap();
+    db.install_module(&with_view("int32 n = 2;")).unwrap();
+    let error = db
+        .exec("ALTER TABLE item ADD COLUMN extra INT", ())
+        .unwrap_err();
+    assert_eq!(
+        (error.sqlstate(), error.message()),
+        (
+            "0A000",
+            "by its text module \"m\" would make another materialized view \"all\""
+        )
+    );
+    db.install_module(&with_view("int32 n = 2; int32 more = 3;"))
+        .unwrap();
+    db.exec("INSERT INTO item VALUES ('a', 1, 2)", ()).unwrap();
+    let more: i64 = db
+        .query("SELECT more FROM \"all\"", ())
+        .unwrap()
+        .scalar()
+        .unwrap();
+    assert_eq!(more, 2);
+}

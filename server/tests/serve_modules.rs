@@ -350,3 +350,48 @@ fn scopes_hold_for_methods_of_modules() {
     );
     assert_eq!(install.status, 403);
 }
+
+/// Two listeners of one channel share a feed. One that lags falls out of it in the middle of a commit, and goes on where it was.
+#[test]
+fn a_commit_larger_than_what_is_kept_is_told_once_to_all() {
+    const ROWS: usize = 3_000;
+    let (_dir, db) = database();
+    let server = Served::start(&db, &[]);
+    install(&server, CHAT);
+    block_on(async {
+        let mut client = Client::of(&server.grpc).await;
+        let mut streams = Vec::new();
+        for _ in 0..2 {
+            streams.push(client.open(JOIN, channel()).await.unwrap());
+        }
+        // Each has caught up, and hears what comes with the other.
+        for text in ["one", "two", "three"] {
+            let ack: Ack = client.gather(SEND, vec![message(text)]).await.unwrap();
+            assert!(ack.status.starts_with("stored 1, lsn "), "{ack:?}");
+            for stream in &mut streams {
+                let got: ChatMessage = next(stream).await.unwrap().unwrap();
+                assert_eq!(got.message, text);
+            }
+        }
+        server.exec(&format!(
+            "INSERT INTO message (sender, channel, message)
+             SELECT 'ada', {{name: 'tea'}}, n || repeat('.', 1000) FROM generate_series(1, {ROWS}) AS s(n)"
+        ));
+        let [slow, fast] = &mut streams[..] else {
+            unreachable!()
+        };
+        for stream in [fast, slow] {
+            for n in 1..=ROWS {
+                let got: ChatMessage = next(stream).await.unwrap().unwrap();
+                let number = got.message.trim_end_matches('.');
+                assert_eq!(number, n.to_string());
+            }
+        }
+        let ack: Ack = client.gather(SEND, vec![message("last")]).await.unwrap();
+        assert!(ack.status.starts_with("stored 1, lsn "), "{ack:?}");
+        for stream in &mut streams {
+            let got: ChatMessage = next(stream).await.unwrap().unwrap();
+            assert_eq!(got.message, "last");
+        }
+    });
+}

@@ -13,7 +13,7 @@ use super::definition;
 use super::run::Surroundings;
 use crate::catalog::{Catalog, Object, ObjectId, Relation};
 use crate::error::{Error, Result};
-use crate::optimizer::optimize;
+use crate::optimizer::without_unread;
 use crate::sql::binder::{BindContext, SystemRelations, Trace, trace_view};
 use crate::sql::bound::BoundView;
 use crate::sql::retell::{NewName, Renamed, Wording, retell};
@@ -71,6 +71,11 @@ pub(super) fn tell(
     for reader in readers {
         let query = reader.told(around, &txn.catalog, renamed)?;
         if let Some(query) = query {
+            if let Some(module) = super::module::standing_on(txn, reader.view.id) {
+                let what = format!("by its text module \"{}\" would make another", module.name);
+                return Err(refused(&reader.view, &what)
+                    .with_hint("install a version of the module that says what it shall be"));
+            }
             put_query(txn, &reader.view, query, None)?;
         }
     }
@@ -191,7 +196,7 @@ impl Meaning {
     ) -> Self {
         let plan = match columns {
             Columns::All => bound.plan,
-            Columns::Read => optimize(bound.plan, catalog, &**around.engine),
+            Columns::Read => without_unread(bound.plan, catalog, &**around.engine),
         };
         Self {
             plan: plan.without_names(),

@@ -123,6 +123,17 @@ pub(crate) fn optimize(plan: Plan, catalog: &Catalog, stats: &dyn Statistics) ->
     run_rules(plan, &cx, &mut |_| ())
 }
 
+/// The very plan, but that no operator yields a column which nothing reads.
+#[must_use]
+pub(crate) fn without_unread(plan: Plan, catalog: &Catalog, stats: &dyn Statistics) -> Plan {
+    let cx = Context {
+        catalog,
+        stats,
+        target: Target::Query,
+    };
+    prune::run(plan, &cx)
+}
+
 /// The plan to be compiled into a view's dataflow instead of `plan`: joins have their equalities, predicates stand
 /// at their sources, and no column is carried that nothing reads. Scans keep reading everything.
 #[must_use]

@@ -71,13 +71,23 @@ impl AnswerTicket {
     /// # }
     /// ```
     pub fn wait(self) -> Result<Vec<u8>> {
-        match self.0 {
+        let mut ticket = self;
+        match std::mem::replace(&mut ticket.0, State::Ready(Vec::new())) {
             State::Ready(answer) => Ok(answer),
             State::Written(submitted) => {
                 let Submitted { by, done, ticket } = submitted;
                 let lsn = ticket.wait()?;
                 Ok(by.does.answer(done, lsn))
             }
+        }
+    }
+}
+
+impl Drop for AnswerTicket {
+    /// What the call did is seen soon, also if whoever called has gone.
+    fn drop(&mut self) {
+        if let State::Written(submitted) = &mut self.0 {
+            submitted.ticket.press();
         }
     }
 }

@@ -39,7 +39,7 @@ use crate::txn::{Mode, Transaction};
 /// A query that is followed, with the fields of a request as parameters.
 #[derive(Debug)]
 pub(super) struct Follow {
-    pub(super) home: Home,
+    pub(super) home: Arc<Home>,
     relation: Arc<Relation>,
     layout: Vec<ColumnId>,
     /// All over the row layout of the relation.
@@ -79,6 +79,8 @@ pub(super) struct Followed {
     pub(super) lsn: Lsn,
     pub(super) changes: FrameStream,
     pub(super) told: Told,
+    /// Which rows they are.
+    pub(super) selection: u64,
     /// The version of the catalog it was looked up at.
     pub(super) version: u64,
 }
@@ -117,7 +119,7 @@ impl Follow {
         let relation = feed::followed(&txn.catalog, &relation.name)?;
         let columns: Vec<String> = bound.fields.iter().map(|f| f.name.to_string()).collect();
         Ok(Self {
-            home: form.home.clone(),
+            home: Arc::clone(form.home),
             layout: relation.layout(),
             newest: Newest::of(&parts.keys),
             keys: match parts.keys.is_empty() {
@@ -164,6 +166,7 @@ impl Follow {
                 (rows, From::Now)
             }
         };
+        let selection = now.selection(&values);
         let condition = predicate.map(|expr| Condition::new(&now.relation, expr));
         let subscription = feed::follow(
             engine,
@@ -182,6 +185,7 @@ impl Follow {
                 by,
                 exprs: substituted(&now.exprs, &values),
             },
+            selection,
             version,
         })
     }
@@ -194,6 +198,15 @@ impl Follow {
             *value = cast(value, &wanted.ty, CastMode::Assignment)?;
         }
         Ok(values)
+    }
+
+    /// A number that differs where other rows are meant, whatever is told of them.
+    fn selection(&self, values: &[Value]) -> u64 {
+        let condition = self
+            .predicate(values)
+            .map(|expr| Condition::new(&self.relation, expr).fingerprint());
+        let storage = self.relation.storage.0;
+        feed::fingerprint(format!("{storage} {condition:?}").as_bytes())
     }
 
     fn predicate(&self, values: &[Value]) -> Option<Expr> {
@@ -283,18 +296,11 @@ impl Told {
     /// What a later version of the method tells, if it follows the same rows.
     pub(super) fn renewed(&self, by: Current<Follow>, request: &[u8]) -> Result<Option<Self>> {
         let (old, new) = (&self.by.does, &by.does);
-        let meant = |follow: &Follow| -> Result<_> {
-            let predicate = follow.predicate(&follow.values(request)?);
-            let condition = predicate.map(|expr| Condition::new(&follow.relation, expr));
-            Ok((
-                follow.relation.storage,
-                condition.map(|condition| condition.fingerprint()),
-            ))
-        };
-        if meant(old)? != meant(new)? {
+        let values = new.values(request)?;
+        if old.selection(&old.values(request)?) != new.selection(&values) {
             return Ok(None);
         }
-        let exprs = substituted(&new.exprs, &new.values(request)?);
+        let exprs = substituted(&new.exprs, &values);
         Ok(Some(Self { by, exprs }))
     }
 

@@ -60,7 +60,7 @@ impl Method {
         txn: &Transaction,
         file: &FileDescriptor,
         plan: &ModulePlan,
-        home: &dyn Fn(&str, CallKind) -> Home,
+        home: &dyn Fn(&str, CallKind) -> Arc<Home>,
     ) -> Result<Vec<Self>> {
         let methods = file
             .services()
@@ -400,7 +400,7 @@ pub(super) struct Form<'p> {
     pub(super) plan: &'p ModulePlan,
     pub(super) input: &'p MessageDescriptor,
     pub(super) output: &'p MessageDescriptor,
-    pub(super) home: &'p Home,
+    pub(super) home: &'p Arc<Home>,
 }
 
 fn action(engine: &Arc<Engine>, txn: &Transaction, form: &Form<'_>) -> Result<Action> {

@@ -25,7 +25,7 @@ pub(super) struct Query {
     sql: String,
     parameters: ParameterDecoder,
     answer: Arc<Answer>,
-    home: Home,
+    home: Arc<Home>,
 }
 
 /// The rows of a query as messages.
@@ -55,7 +55,7 @@ impl Query {
             parameters: ParameterDecoder::new(form.input, &bound.fields)?,
             answer: Answer::new(form.output, &columns, form.plan)?.into(),
             sql: bound.sql,
-            home: form.home.clone(),
+            home: Arc::clone(form.home),
         })
     }
 

@@ -3,10 +3,7 @@
 //! Commits are on their way together: a message waits only for room. Next door: `write`, which does one.
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Waker};
 
 use tailwater_proto::Lsn;
 
@@ -120,7 +117,7 @@ impl MessageSink {
         self.rows += submitted.done.rows;
         let mut ticket = submitted.ticket;
         // Whoever sends may rest now, and nobody waits: it becomes durable, and others see it, all the same.
-        _ = Pin::new(&mut ticket).poll(&mut Context::from_waker(Waker::noop()));
+        ticket.press();
         self.outstanding.push_back(ticket);
         if submitted.by.set.is_some() {
             self.write = submitted.by;

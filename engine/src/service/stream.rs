@@ -93,6 +93,7 @@ struct Changes {
     next: Option<(Lsn, Told)>,
     /// What was told before, while the commit lasts in which that changed.
     before: Option<(Lsn, Told)>,
+    selection: u64,
     /// The version of the catalog that was looked at last.
     version: u64,
     request: Vec<u8>,
@@ -130,6 +131,7 @@ impl MessageStream {
                 told: followed.told,
                 next: None,
                 before: None,
+                selection: followed.selection,
                 version: followed.version,
                 request: request.to_vec(),
             })),
@@ -241,6 +243,31 @@ impl MessageStream {
         }
     }
 
+    /// A number that differs where streams of one method follow other rows; `None` for rows that are only read. Two streams of
+    /// the same are told the same of each commit.
+    ///
+    /// ```
+    /// # use tailwater::module::ModuleSource;
+    /// # fn main() -> tailwater::Result<()> {
+    /// # let db = tailwater::Database::memory()?;
+    /// # db.install_module(&ModuleSource::new("s.proto", "syntax = \"proto3\"; service S { rpc Of(Place) returns (stream Item); } message Place { string place_id = 1; } message Item { string id = 1; string place_id = 2; }"))?;
+    /// let services = tailwater::service::Services::new(&db).current()?;
+    /// let of = services.method("/S/Of").unwrap();
+    /// let open = |place: &[u8]| of.open_stream(&db, place, &Default::default());
+    /// let ulm = open(b"\x0a\x03Ulm")?.selection();
+    /// assert_eq!(ulm, open(b"\x0a\x03Ulm")?.selection());
+    /// assert_ne!(ulm, open(b"\x0a\x04Bonn")?.selection());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn selection(&self) -> Option<u64> {
+        match &self.source {
+            Source::Rows(_) => None,
+            Source::Changes(changes) => Some(changes.selection),
+        }
+    }
+
     /// How far the stream has come without a word, if that is further than what it told last: an item without a message. To be
     /// asked when it is idle.
     ///
@@ -344,9 +371,10 @@ impl Changes {
     /// What is told of a change: the row as it is, unless that is what was told before. So a table that gets a column more, and
     /// with it all its rows, is not told anew to who did not know the column.
     fn message(&mut self, lsn: Lsn, change: &FeedChange) -> Result<Option<Vec<u8>>> {
-        let is_reached = |(from, next): &mut (Lsn, Told)| {
-            lsn >= *from || change.schema_version >= next.schema_version()
-        };
+        // After several changes at once it is not known which of them came with the new version: rows of a schema that what
+        // is told so far does not know are told by what it has become.
+        let is_another = change.schema_version > self.told.schema_version();
+        let is_reached = |(from, _): &mut (Lsn, Told)| lsn >= *from || is_another;
         if let Some((_, next)) = self.next.take_if(is_reached) {
             self.before = Some((lsn, std::mem::replace(&mut self.told, next)));
         }

@@ -3,6 +3,7 @@
 //! They are compiled once for each version, and kept while somebody has them. A call does what its method means in the
 //! transaction it runs in, also when a new version of the module came after it was looked up. Next door: `method`.
 
+use std::fmt;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -12,35 +13,44 @@ use super::method::{Action, Method};
 use super::services::{ServiceModule, ServiceSet};
 use crate::catalog::Module;
 use crate::database::Database;
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::module::{CallKind, ModulePlan, ModuleSource};
 use crate::txn::{Mode, Transaction};
 
 /// Compiles the methods of a database's modules.
-#[derive(Debug)]
 pub(super) struct Versions {
-    db: Database,
+    /// Not the database: whoever has a method does not keep it open.
+    engine: Arc<Engine>,
+    principal: Arc<str>,
     latest: Mutex<Weak<ServiceSet>>,
+}
+
+impl fmt::Debug for Versions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Versions").finish_non_exhaustive()
+    }
 }
 
 impl Versions {
     pub(super) fn new(db: &Database) -> Arc<Self> {
         Arc::new(Self {
-            db: db.clone(),
+            engine: Arc::clone(db.engine()),
+            principal: Arc::clone(db.principal()),
             latest: Mutex::default(),
         })
     }
 
     /// The methods of what is visible.
     pub(super) fn current(self: &Arc<Self>) -> Result<Arc<ServiceSet>> {
-        let engine = self.db.engine();
+        let engine = &self.engine;
         let version = engine.visible_catalog_version();
         if let Some(latest) = self.latest.lock().upgrade()
             && latest.version == version
         {
             return Ok(latest);
         }
-        let txn = engine.begin(Mode::ReadOnly, self.db.principal())?;
+        let txn = engine.begin(Mode::ReadOnly, &self.principal)?;
         self.at(&txn)
     }
 
@@ -60,7 +70,6 @@ impl Versions {
     }
 
     fn compile(self: &Arc<Self>, txn: &Transaction, known: Option<&ServiceSet>) -> ServiceSet {
-        let engine = self.db.engine();
         let mut set = ServiceSet {
             version: txn.catalog.version(),
             ..ServiceSet::default()
@@ -69,13 +78,16 @@ impl Versions {
             let mut others = known.into_iter().flat_map(|known| &known.modules);
             let known = others.find(|known| Arc::ptr_eq(&known.module, module));
             let loaded = load(module, known).and_then(|(compiled, plan)| {
-                let home = |path: &str, kind| Home {
-                    versions: Arc::clone(self),
-                    module: Arc::clone(module),
-                    path: path.to_owned(),
-                    kind,
+                let home = |path: &str, kind| {
+                    Arc::new(Home {
+                        versions: Arc::clone(self),
+                        module: Arc::clone(module),
+                        path: path.to_owned(),
+                        kind,
+                        later: Mutex::default(),
+                    })
                 };
-                let methods = Method::all(engine, txn, &compiled.file, &plan, &home)?;
+                let methods = Method::all(&self.engine, txn, &compiled.file, &plan, &home)?;
                 Ok((compiled, methods))
             });
             match loaded {
@@ -94,12 +106,14 @@ impl Versions {
 }
 
 /// Where what a method does belongs: which module at which version, and under which path it is found again.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Home {
     versions: Arc<Versions>,
     module: Arc<Module>,
     pub(super) path: String,
-    pub(super) kind: CallKind,
+    kind: CallKind,
+    /// The methods that were there when it was called last after its module was replaced. They know nothing of those before.
+    later: Mutex<Option<Arc<ServiceSet>>>,
 }
 
 /// What a method does, as it is now.
@@ -128,7 +142,14 @@ impl Home {
                 set: None,
             });
         }
-        let set = self.versions.at(txn)?;
+        let mut later = self.later.lock();
+        let known = later.as_ref();
+        let set = match known.filter(|known| known.version == txn.catalog.version()) {
+            Some(known) => Arc::clone(known),
+            None => self.versions.at(txn)?,
+        };
+        *later = Some(Arc::clone(&set));
+        drop(later);
         self.found(set, pick)
     }
 
@@ -142,21 +163,21 @@ impl Home {
         version: &mut u64,
         pick: fn(&Action) -> Option<&Arc<T>>,
     ) -> Result<Option<(Lsn, Current<T>)>> {
-        let engine = self.versions.db.engine();
         loop {
-            let (lsn, visible) = engine.visible_catalog_change();
-            if *version == visible {
+            let (lsn, catalog) = self.versions.engine.visible_catalog_change();
+            if *version == catalog.version() {
+                return Ok(None);
+            }
+            let module = catalog.module(&self.module.name);
+            if module.is_some_and(|module| Arc::ptr_eq(module, &self.module)) {
+                *version = catalog.version();
                 return Ok(None);
             }
             let set = self.versions.current()?;
-            if set.version != visible {
+            if set.version != catalog.version() {
                 continue; // There is another one already.
             }
-            *version = visible;
-            let mut modules = set.modules.iter();
-            if modules.any(|module| Arc::ptr_eq(&module.module, &self.module)) {
-                return Ok(None);
-            }
+            *version = catalog.version();
             return self.found(set, pick).map(|found| Some((lsn, found)));
         }
     }

@@ -28,7 +28,7 @@ use crate::txn::Transaction;
 /// What a message does, and what is said of it.
 #[derive(Debug)]
 pub(super) struct Write {
-    home: Home,
+    home: Arc<Home>,
     statement: Statement,
     answer: WriteAnswer,
 }
@@ -82,7 +82,7 @@ impl Write {
             false => WriteAnswer::Ack(AckEncoder::new(form.output)),
         };
         Ok(Self {
-            home: form.home.clone(),
+            home: Arc::clone(form.home),
             statement: Statement::Insert(insert),
             answer,
         })
@@ -112,7 +112,7 @@ impl Write {
             _ => WriteAnswer::Ack(AckEncoder::new(form.output)),
         };
         Ok(Self {
-            home: form.home.clone(),
+            home: Arc::clone(form.home),
             statement: Statement::Exec {
                 sql,
                 parameters: ParameterDecoder::new(form.input, &bound.fields)?,
@@ -142,6 +142,11 @@ impl Write {
             .transpose()?;
         let ((by, done), lsn) = engine.retry(db.principal(), |txn| {
             let by = self.home.current(self, txn, Action::write)?;
+            if by.does.shows_rows() && !self.shows_rows() {
+                // Whoever was let in to write may not read.
+                let what = format!("{} answers with rows now", self.home.path);
+                return Err(Error::statement("0A000", what).with_hint("call it again"));
+            }
             let done = by.does.run(engine, txn, request, once.as_ref())?;
             Ok((by, done))
         })?;

@@ -250,12 +250,23 @@ impl Store {
             history = history.with(generation, self.settings.history_bytes_max);
         }
         let history = Arc::new(history);
-        self.replace_root(|root| Root {
+        let applied = base.applied();
+        let next = |root: &Root| Root {
             frozen,
             base,
             history,
             ..root.clone()
-        });
+        };
+        if applied > self.live.tip() {
+            // A large commit had come as far as the file: nobody begins to read before it any more.
+            let mut gate = self.lock_gate();
+            let mut before = None;
+            self.live.leap(applied, || {
+                before = Some(self.replace_root_at(&mut gate, next))
+            });
+        } else {
+            self.replace_root(next);
+        }
         self.is_broken.store(false, Ordering::Release);
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use super::fault::Fault;
 use super::hub::{Hubs, Listener, Place, Sound};
-use super::method::{Batch, Message, Polled};
+use super::method::{Batch, Chunk, Message, Polled};
 
 /// From where a feed begins.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +54,10 @@ pub(crate) struct Following<S: Shape> {
     place: Arc<Place>,
     line: Line<S::Own>,
     at: Option<At>,
+    /// Messages that were told of the commit after that.
+    amid: usize,
+    /// So many more of its messages were told before.
+    to_skip: usize,
 }
 
 /// Where the messages come from.
@@ -73,19 +77,24 @@ impl<S: Shape> Following<S> {
             shape,
             line: Line::Own(own),
             at: None,
+            amid: 0,
+            to_skip: 0,
         }
     }
 
     /// Takes note of messages that are handed out.
     fn told(&mut self, messages: &[Message]) {
         for message in messages {
-            if let (Some(position), Some(token)) = (message.position, &message.token)
-                && !position.more
-            {
-                self.at = Some((position.lsn, Arc::clone(token)));
+            match (message.position, &message.token) {
+                (Some(position), _) if position.more => self.amid += 1,
+                (Some(position), Some(token)) => {
+                    self.at = Some((position.lsn, Arc::clone(token)));
+                    self.amid = 0;
+                }
+                _ => {}
             }
             if message.starts_over {
-                self.at = None;
+                (self.at, self.amid) = (None, 0);
                 self.line = Line::None;
             }
         }
@@ -102,7 +111,26 @@ impl<S: Shape> Following<S> {
             self.place = self.hubs.place(format!("alone {self:p}"));
         }
         self.line = Line::Own(own);
+        self.to_skip = std::mem::take(&mut self.amid);
         Ok(())
+    }
+
+    /// What of a batch was not told before it fell behind amid a commit.
+    fn untold(&mut self, batch: Batch) -> Option<Batch> {
+        let messages = batch.messages();
+        let skipped = self.to_skip.min(messages.len());
+        if skipped == 0 {
+            return Some(batch);
+        }
+        self.to_skip -= skipped;
+        let (before, rest) = messages.split_at(skipped);
+        let rest = match rest {
+            [] => None,
+            [one] => Some(Batch::One(one.clone())),
+            more => Some(Batch::Shared(Arc::new(Chunk::new(more.to_vec())))),
+        };
+        self.told(before);
+        rest
     }
 
     /// Leaves its own feed for the shared one, if it has caught up and others are there.
@@ -110,7 +138,7 @@ impl<S: Shape> Following<S> {
         let Line::Own(own) = &mut self.line else {
             return false;
         };
-        if Arc::strong_count(&self.place) < 2 || !own.may_join() {
+        if Arc::strong_count(&self.place) < 2 || !own.may_join() || self.amid > 0 {
             return false;
         }
         if let Some(at) = own.reached() {
@@ -162,9 +190,16 @@ impl<S: Shape> Polled for Following<S> {
                     }
                 },
             };
-            if let Some(Ok(batch)) = &told {
-                self.told(batch.messages());
-            }
+            let told = match told {
+                Some(Ok(batch)) => match self.untold(batch) {
+                    Some(batch) => {
+                        self.told(batch.messages());
+                        Some(Ok(batch))
+                    }
+                    None => continue,
+                },
+                told => told,
+            };
             return Poll::Ready(told);
         }
     }

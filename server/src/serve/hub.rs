@@ -19,6 +19,8 @@ const MESSAGES_MAX: usize = 1_024;
 const BYTES_MAX: usize = 256 << 10;
 /// Messages that are sent before others have their turn.
 const MESSAGES_AT_ONCE: usize = 256;
+/// Bytes that are sent in one go, about: less than are kept, so that nobody falls behind by that alone.
+const BYTES_AT_ONCE: usize = BYTES_MAX / 2;
 /// Bytes of messages that a listener hears at once, unless one alone is longer.
 const CHUNK_BYTES_MAX: usize = 32 << 10;
 /// Chunks kept for those who are equally far.
@@ -163,7 +165,8 @@ impl Feed {
     fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut source = lock(&self.source);
         let (mut news, mut is_pending, mut has_ended) = (Vec::new(), false, false);
-        while news.len() < MESSAGES_AT_ONCE {
+        let mut bytes = 0;
+        while news.len() < MESSAGES_AT_ONCE && bytes < BYTES_AT_ONCE {
             match source.poll_next(context) {
                 Poll::Pending => {
                     is_pending = true;
@@ -175,6 +178,7 @@ impl Feed {
                 }
                 Poll::Ready(Some(Ok(batch))) => {
                     let messages = batch.messages().iter();
+                    bytes += messages.clone().map(Message::framed_len).sum::<usize>();
                     news.extend(messages.map(|message| Ok(message.clone().shared())));
                     if batch.messages().iter().any(|message| message.starts_over) {
                         break;

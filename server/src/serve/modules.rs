@@ -160,6 +160,8 @@ struct Followed {
     database: Database,
     request: Vec<u8>,
     options: CallOptions,
+    /// Which rows it follows: a new version of the module may mean others.
+    selection: Option<u64>,
 }
 
 impl Followed {
@@ -183,6 +185,7 @@ impl Followed {
             database: context.database.clone(),
             request: request.to_vec(),
             options,
+            selection: stream.selection(),
         };
         let own = Messages::from(stream);
         Ok(Following::new(hubs, words, followed, own))
@@ -209,11 +212,13 @@ impl Shape for Followed {
         self.database.visible_lsn().0
     }
 
-    fn is_like(&self, _: &Messages) -> bool {
-        true
+    fn is_like(&self, own: &Messages) -> bool {
+        own.stream.selection() == self.selection
     }
 
-    fn become_like(&mut self, _: &Messages) {}
+    fn become_like(&mut self, own: &Messages) {
+        self.selection = own.stream.selection();
+    }
 }
 
 /// The answers of a stream.

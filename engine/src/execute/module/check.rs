@@ -9,6 +9,7 @@ use tailwater_views::Expr;
 use super::install::of_step;
 use crate::catalog::{Catalog, Index, Object, ObjectName, Relation};
 use crate::error::{Error, Result};
+use crate::execute::rename::means_the_same;
 use crate::execute::run::{Surroundings, prepare};
 use crate::module::wire::ParameterDecoder;
 use crate::module::{Answer, Binding, BoundStatement, ModulePlan, Parts, TablePlan, path_of};
@@ -121,7 +122,8 @@ pub(super) fn refuse_others(
             return Ok(());
         };
         let query = found.view.as_ref().map(|view| view.query.as_str());
-        if query != Some(wanted.query.to_string().as_str()) {
+        let wanted = wanted.query.to_string();
+        if query != Some(wanted.as_str()) && !means_the_same(around, &txn.catalog, found, &wanted) {
             let name = &found.name;
             return refuse(format!(
                 "\"{name}\" is there already, and has another query"
