@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tailwater::module::ModuleSource;
 use tailwater::{Database, FeedEvent, FeedRequest};
-use versions::{FOLLOWS, module};
+use versions::{FOLLOWS, REFUSED, module};
 
 /// A message `Item` with a key and other fields.
 fn item(fields: &str) -> ModuleSource {
@@ -65,78 +65,7 @@ fn what_follows_keeps_the_rows() {
 
 #[test]
 fn what_does_not_follow_says_why_and_changes_nothing() {
-    for (before, after, why) in [
-        (
-            "int32 n = 2;",
-            "",
-            "m.Item.n is gone, and its number 2 and name are not reserved",
-        ),
-        (
-            "int32 n = 2;",
-            "reserved 2;",
-            "m.Item.n is gone, and its number 2 and name are not reserved",
-        ),
-        (
-            "int32 n = 2;",
-            "int32 n = 3;",
-            "m.Item.n had the number 2 and would have 3",
-        ),
-        (
-            "reserved 2;",
-            "int32 n = 2;",
-            "m.Item.n has the number 2, which was reserved",
-        ),
-        (
-            "float n = 2;",
-            "double n = 2;",
-            "m.Item.n was float and would be double: on the wire that is another value",
-        ),
-        (
-            "sint32 n = 2;",
-            "int32 n = 2;",
-            "m.Item.n was sint32 and would be int32: on the wire that is another value",
-        ),
-        (
-            "fixed32 n = 2;",
-            "uint32 n = 2;",
-            "m.Item.n was fixed32 and would be uint32: on the wire that is another value",
-        ),
-        (
-            "int64 n = 2;",
-            "int32 n = 2;",
-            "m.Item.n was int64 and would be int32: on the wire that is another value",
-        ),
-        (
-            "bytes n = 2;",
-            "string n = 2;",
-            "m.Item.n was bytes and would be string: on the wire that is another value",
-        ),
-        (
-            "repeated int32 n = 2;",
-            "int32 n = 2;",
-            "m.Item.n was repeated int32 and would be int32: on the wire that is another value",
-        ),
-        (
-            "option (tailwater.v1.table) = { index: { columns: [\"s\"] } }; string s = 2;",
-            "string s = 2; reserved 3; option (tailwater.v1.table) = { index: { columns: [\"s\"] } }; bytes b = 4;",
-            "",
-        ),
-        (
-            "option (tailwater.v1.table) = { index: { columns: [\"s\"] } }; string s = 2;",
-            "option (tailwater.v1.table) = { index: { columns: [\"s\"] } }; bytes s = 2;",
-            "m.Item.s was string and would be bytes: it is indexed, drop the index first",
-        ),
-        (
-            "string s = 2;",
-            "option (tailwater.v1.table) = { primary_key: [\"id\", \"s\"] }; string s = 2;",
-            "the primary key of item would be (id, s) and was (id): make a new message for it, and copy its rows",
-        ),
-        (
-            "int32 n = 2; int32 k = 3;",
-            "int32 n = 4;",
-            "m.Item.n had the number 2 and would have 4; m.Item.k is gone, and its number 3 and name are not reserved",
-        ),
-    ] {
+    for (before, after, why) in REFUSED {
         let db = Database::memory().unwrap();
         db.install_module(&item(before)).unwrap();
         db.exec("INSERT INTO item (id) VALUES ('a')", ()).unwrap();

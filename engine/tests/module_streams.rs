@@ -14,7 +14,7 @@ use std::time::Duration;
 use tailwater::module::ModuleSource;
 use tailwater::service::{CallOptions, MessageStream, Method, Services};
 use tailwater::{Database, FeedEvent, FeedRequest};
-use versions::{FOLLOWS, module};
+use versions::{FOLLOWS, REFUSED, module};
 
 /// Messages that each writer stores before and after a new version comes, at least.
 const MESSAGES: u64 = 25;
@@ -188,6 +188,57 @@ fn whoever_follows_and_sends_goes_on_through_each_change() {
             assert!(!matches!(event, FeedEvent::Reset { .. }), "{what}");
         }
         assert!(db.check().unwrap().damages.is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn what_is_refused_stops_nobody() {
+    for (before, after, why) in REFUSED.iter().filter(|(_, _, why)| !why.is_empty()) {
+        let db = Database::memory().unwrap();
+        db.install_module(&served(before)).unwrap();
+        let services = Services::new(&db);
+        let options = CallOptions::default();
+        let mut stream = method(&services, "Follow")
+            .open_stream(&db, b"", &options)
+            .unwrap();
+        let mut sink = method(&services, "Send").open_sink(&db, &options).unwrap();
+        let done = AtomicBool::new(false);
+        let (to_sent, from_sender) = channel();
+        let (to_created, from_caller) = channel();
+        let writers = [from_sender, from_caller];
+        let create = method(&services, "CreateItem");
+        let (sent, created) = std::thread::scope(|scope| {
+            let sender = scope.spawn(|| {
+                write(&done, to_sent, |n| {
+                    sink.push(&with_id(b"\x0a\x01a", &format!("s{n}"))).unwrap();
+                })
+            });
+            let caller = scope.spawn(|| {
+                write(&done, to_created, |n| {
+                    let message = with_id(b"\x0a\x01a", &format!("u{n}"));
+                    create.call(&db, &message, &options).unwrap();
+                })
+            });
+            let stop = Stop(&done);
+            wait_for(&writers, why);
+            let refused = db.install_module(&served(after));
+            wait_for(&writers, why);
+            drop(stop);
+            let both = (sender.join().unwrap(), caller.join().unwrap());
+            let error = refused.expect_err(why);
+            assert!(error.message().ends_with(why), "{error}");
+            both
+        });
+        sink.finish().unwrap();
+        let ids = (0..sent).map(|n| format!("s{n}"));
+        let ids = ids.chain((0..created).map(|n| format!("u{n}")));
+        told_once(&mut stream, ids.collect(), why);
+        let count: i64 = db
+            .query("SELECT count(*) FROM item", ())
+            .unwrap()
+            .scalar()
+            .unwrap();
+        assert_eq!(count.unsigned_abs(), sent + created, "{why}");
     }
 }
 
