@@ -310,9 +310,8 @@ impl Edits<'_> {
     /// Whether `*` shows something else now, in the place of a column or beside it.
     fn shows_another(&self, column: &Named) -> bool {
         match self.renamed.to {
-            NewName::Added(_) => {
-                column.relation == Some(self.renamed.relation) && self.wording != Wording::Aliases
-            }
+            // Perhaps by way of another `*` within.
+            NewName::Added(_) => self.wording != Wording::Aliases,
             _ => self.is_renamed(column),
         }
     }
