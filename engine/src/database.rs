@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::execute::{self, Surroundings};
 use crate::feed::{FeedRequest, Subscription};
-use crate::handle::Handle;
+use crate::handle::{Desk, Handle};
 use crate::params::Params;
 use crate::recovery::RecoveryReport;
 use crate::rows::Rows;
@@ -141,6 +141,12 @@ impl Database {
         &self.handle.engine
     }
 
+    /// What this thread works at.
+    #[cfg(feature = "modules")]
+    pub(crate) fn desk(&self) -> &Arc<Desk> {
+        self.handle.desk()
+    }
+
     #[cfg(feature = "modules")]
     pub(crate) fn principal(&self) -> &Arc<str> {
         &self.handle.principal
@@ -226,19 +232,21 @@ impl Database {
     pub fn submit(&self, sql: &str, params: impl Params) -> Result<Ticket> {
         let parameters = params.into_parameters()?;
         let cancel = CancelToken::default();
-        let engine = self.engine();
+        let desk = self.handle.desk();
         let around = Surroundings {
-            engine,
+            engine: &desk.engine,
             cancel: &cancel,
             parameters: &parameters,
         };
-        let (_, lsn) = engine.retry(&self.handle.principal, |txn| {
-            match engine.statements.get_for(sql, txn.plan_version()) {
-                Some(prepared) => execute::run_prepared(&around, txn, &prepared),
-                None => execute::run(&around, txn, sql, &parse_one(sql)?),
-            }
+        let (_, lsn) = desk.engine.retry(&desk.principal, |txn| {
+            let Some(prepared) = desk.take(sql, txn.plan_version()) else {
+                return execute::run(&around, txn, sql, &parse_one(sql)?);
+            };
+            let ran = execute::run_prepared(&around, txn, &prepared);
+            desk.put_back(prepared);
+            ran
         })?;
-        Ok(Ticket::new(engine, lsn))
+        Ok(Ticket::new(desk, lsn))
     }
 
     /// Runs a closure in a transaction that may write, and waits until it is durable. If another transaction was
@@ -268,10 +276,9 @@ impl Database {
         &self,
         mut work: impl FnMut(&mut Tx<'_>) -> Result<T>,
     ) -> Result<Committed<T>> {
-        let engine = self.engine();
-        let (value, lsn) = engine.retry(&self.handle.principal, |txn| {
-            work(&mut Tx::new(engine, txn))
-        })?;
+        let desk = self.handle.desk();
+        let engine = &desk.engine;
+        let (value, lsn) = engine.retry(&desk.principal, |txn| work(&mut Tx::new(engine, txn)))?;
         engine.wait(lsn)?;
         Ok(Committed { value, lsn })
     }
@@ -302,11 +309,10 @@ impl Database {
         &self,
         mut work: impl FnMut(&mut Tx<'_>) -> Result<T>,
     ) -> Result<(T, Ticket)> {
-        let engine = self.engine();
-        let (value, lsn) = engine.retry(&self.handle.principal, |txn| {
-            work(&mut Tx::new(engine, txn))
-        })?;
-        Ok((value, Ticket::new(engine, lsn)))
+        let desk = self.handle.desk();
+        let engine = &desk.engine;
+        let (value, lsn) = engine.retry(&desk.principal, |txn| work(&mut Tx::new(engine, txn)))?;
+        Ok((value, Ticket::new(desk, lsn)))
     }
 
     /// Installs a module, or a new version of it, under its package's name: tables are made, or brought along from the
@@ -355,8 +361,10 @@ impl Database {
     /// # }
     /// ```
     pub fn view<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        let engine = self.engine();
-        let mut txn = engine.begin(Mode::ReadOnly, &self.handle.principal)?;
+        let Desk {
+            engine, principal, ..
+        } = &**self.handle.desk();
+        let mut txn = engine.begin(Mode::ReadOnly, principal)?;
         work(&mut Tx::new(engine, &mut txn))
     }
 

@@ -13,7 +13,7 @@ use tailwater_proto::key_codec::decode_key;
 use tailwater_proto::{Direction, KeyRange, Lsn, StorageId, Value, sqlstate};
 use tailwater_views::{Counters, ExecContext, Reader};
 use tailwater_wal::Wal;
-use tailwater_wal::sync::{Mutex, MutexGuard};
+use tailwater_wal::sync::{Lanes, Mutex, MutexGuard};
 use tailwater_wal::vfs::{Vfs, VfsLock};
 
 use crate::catalog::{Catalog, Relation};
@@ -55,7 +55,7 @@ pub(crate) struct Engine {
     /// A large commit that the log has and that is not shown yet; `u64::MAX`: there is none.
     pub(crate) withheld: AtomicU64,
     /// Where transactions put rows that they have no room for in memory.
-    scratch: Arc<ScratchRoom>,
+    scratch: Lanes<Arc<ScratchRoom>>,
     pub(crate) commits: AtomicU64,
     pub(crate) admission_waits: AtomicU64,
     pub(crate) conflicts: AtomicU64,
@@ -101,7 +101,7 @@ pub(crate) struct Parts {
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) backup_vfs: Arc<dyn Vfs>,
     pub(crate) lock: Box<dyn VfsLock>,
-    pub(crate) scratch: Arc<ScratchRoom>,
+    pub(crate) scratch: ScratchRoom,
     /// The counters recovery ran with, so that what it evaluated shows.
     pub(crate) counters: Arc<Counters>,
 }
@@ -113,7 +113,7 @@ impl Engine {
             next_id: AtomicU32::new(catalog.next_id()),
             commit_time_us: AtomicI64::new(parts.commit_time_us),
             withheld: AtomicU64::new(u64::MAX),
-            scratch: parts.scratch,
+            scratch: Lanes::of(|| Arc::new(parts.scratch.clone())),
             statements: StatementCache::new(parts.settings.statement_cache),
             settings: parts.settings,
             clock: parts.clock,
@@ -205,7 +205,7 @@ impl Engine {
             catalog,
             self.clock.now_us(),
             Arc::clone(principal),
-            Arc::clone(&self.scratch),
+            Arc::clone(self.scratch.own()),
             self.settings.transaction_memory_bytes_max,
         )
     }
@@ -229,10 +229,11 @@ impl Engine {
 
     /// The version of the visible catalog.
     pub(crate) fn visible_catalog_version(&self) -> u64 {
-        self.visible_catalog_change().1.version()
+        self.visible.look(Catalog::version)
     }
 
     /// The visible catalog with the commit that made it.
+    #[cfg(feature = "modules")]
     pub(crate) fn visible_catalog_change(&self) -> (Lsn, Arc<Catalog>) {
         self.visible.change()
     }

@@ -1,14 +1,20 @@
 //! `Handle`: what keeps a database open, and for whom it is used. Databases and sessions share handles; the database is
-//! closed with the last of them. It says nothing of SQL.
+//! closed with the last of them. `Desk`: what threads work at. They say nothing of SQL.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use tailwater_wal::sync::Lanes;
 
 use crate::engine::Engine;
+use crate::prepared::Prepared;
 
 /// An engine that runs until the last handle on it is dropped, and for whom it is used.
 pub(crate) struct Handle {
     pub(crate) engine: Arc<Engine>,
     pub(crate) principal: Arc<str>,
+    /// Laid out for those lanes that have come.
+    desks: Lanes<OnceLock<Arc<Desk>>>,
     open: Arc<Open>,
 }
 
@@ -19,6 +25,7 @@ impl Handle {
             open: Arc::new(Open(Arc::clone(&engine))),
             engine,
             principal: Arc::from(""),
+            desks: Lanes::default(),
         }
     }
 
@@ -27,8 +34,46 @@ impl Handle {
         Self {
             engine: Arc::clone(&self.engine),
             principal: Arc::from(principal),
+            desks: Lanes::default(),
             open: Arc::clone(&self.open),
         }
+    }
+
+    /// What this thread works at.
+    pub(crate) fn desk(&self) -> &Arc<Desk> {
+        self.desks.own().get_or_init(|| {
+            Arc::new(Desk {
+                engine: Arc::clone(&self.engine),
+                principal: Arc::from(&*self.principal),
+                last: Mutex::default(),
+            })
+        })
+    }
+}
+
+/// What the threads of one lane work at. What they count references of at each transaction is here once for each lane, so
+/// that threads do not wait for each other's counts.
+pub(crate) struct Desk {
+    pub(crate) engine: Arc<Engine>,
+    /// A copy.
+    pub(crate) principal: Arc<str>,
+    /// The statement that ran last: many threads run one again and again.
+    last: Mutex<Option<Arc<Prepared>>>,
+}
+
+impl Desk {
+    /// The statement of that text, if it was prepared against that version: the one that lies here or another one. To be
+    /// put back once it has run.
+    pub(crate) fn take(&self, sql: &str, plan_version: Option<u64>) -> Option<Arc<Prepared>> {
+        let last = self.last.lock().take();
+        last.filter(|last| last.is_of(sql, plan_version))
+            .or_else(|| self.engine.statements.get_for(sql, plan_version))
+    }
+
+    /// It lies here from now on.
+    pub(crate) fn put_back(&self, prepared: Arc<Prepared>) {
+        let before = self.last.lock().replace(prepared);
+        drop(before);
     }
 }
 

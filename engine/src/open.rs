@@ -181,7 +181,7 @@ impl Builder {
             vfs,
             lock,
             counters,
-            scratch: Arc::new(scratch),
+            scratch,
         }));
         publisher.attach(&engine);
         if self.background == Background::Threads {
@@ -267,7 +267,7 @@ impl Builder {
             vfs,
             lock,
             counters: Arc::default(),
-            scratch: Arc::new(room),
+            scratch: room,
         });
         Ok(Database::from_engine(Arc::new(engine)))
     }

@@ -88,7 +88,7 @@ impl StatementCache {
     }
 
     /// The statement of that text, if it was prepared against that version.
-    pub(crate) fn get(&self, sql: &str, catalog_version: u64) -> Option<Arc<Prepared>> {
+    fn get(&self, sql: &str, catalog_version: u64) -> Option<Arc<Prepared>> {
         let mut inner = self.inner.lock();
         inner.clock += 1;
         let now = inner.clock;

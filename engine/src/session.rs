@@ -232,7 +232,9 @@ impl Session {
         // A cancel stops what is running, not what comes after it.
         self.cancel.reset();
         if let Some(prepared) = self.cached(sql) {
-            return take(self.execute_prepared(sql, &prepared, &parameters)?, false);
+            let outcome = self.execute_prepared(sql, &prepared, &parameters);
+            self.handle.desk().put_back(prepared);
+            return take(outcome?, false);
         }
         let script = parse_script(sql).inspect_err(|_| self.fail())?;
         parameters.in_script |= script.len() > 1;
@@ -263,10 +265,10 @@ impl Session {
     /// The statement as it was prepared before, if the schema has not changed since.
     fn cached(&self, sql: &str) -> Option<Arc<Prepared>> {
         let version = match &self.open {
-            Some(open) => open.txn.plan_version()?,
-            None => self.handle.engine.visible_catalog_version(),
+            Some(open) => open.txn.plan_version(),
+            None => Some(self.handle.engine.visible_catalog_version()),
         };
-        self.handle.engine.statements.get(sql, version)
+        self.handle.desk().take(sql, version)
     }
 
     /// Runs a prepared statement without parsing it, unless the schema changes just now.
@@ -335,7 +337,7 @@ impl Session {
         };
         match &mut self.open {
             Some(open) => open.run(&around, work),
-            None => autocommit(&around, &self.handle.principal, mode, work),
+            None => autocommit(&around, &self.handle.desk().principal, mode, work),
         }
     }
 

@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 
 use tailwater_proto::Lsn;
 
-use crate::engine::Engine;
 use crate::error::Result;
+use crate::handle::Desk;
 
 /// A commit that is on its way to the disk. Wait for it, or await it: no runtime is needed.
 /// Dropping a ticket takes nothing back.
@@ -32,7 +32,8 @@ use crate::error::Result;
 /// ```
 #[must_use = "without waiting it is not known whether the commit is durable"]
 pub struct Ticket {
-    engine: Arc<Engine>,
+    /// Where the commit was made.
+    desk: Arc<Desk>,
     lsn: Lsn,
     /// The log's, from the first time on that it is polled.
     polled: Option<tailwater_wal::Ticket>,
@@ -47,9 +48,9 @@ impl std::fmt::Debug for Ticket {
 }
 
 impl Ticket {
-    pub(crate) fn new(engine: &Arc<Engine>, lsn: Lsn) -> Self {
+    pub(crate) fn new(desk: &Arc<Desk>, lsn: Lsn) -> Self {
         Self {
-            engine: Arc::clone(engine),
+            desk: Arc::clone(desk),
             lsn,
             polled: None,
         }
@@ -85,7 +86,7 @@ impl Ticket {
     /// ```
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.engine.store.visible_lsn() >= self.lsn
+        self.desk.engine.store.visible_lsn() >= self.lsn
     }
 
     /// Sees to it that somebody makes it durable soon, though nobody waits.
@@ -108,7 +109,7 @@ impl Ticket {
     /// # }
     /// ```
     pub fn wait(self) -> Result<Lsn> {
-        self.engine.wait(self.lsn)?;
+        self.desk.engine.wait(self.lsn)?;
         Ok(self.lsn)
     }
 }
@@ -125,11 +126,11 @@ impl Future for Ticket {
         let this = &mut *self;
         let polled = this
             .polled
-            .get_or_insert_with(|| this.engine.wal.ticket(lsn));
+            .get_or_insert_with(|| this.desk.engine.wal.ticket(lsn));
         match Pin::new(polled).poll(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) => Poll::Ready(Ok(lsn)),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.engine.poison(&error))),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.desk.engine.poison(&error))),
         }
     }
 }

@@ -108,6 +108,11 @@ impl<C> Visible<C> {
         (*changed <= lsn || is_weakened("take any catalog")).then(|| Arc::clone(catalog))
     }
 
+    /// Looks into the visible catalog for a moment.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&C) -> T) -> T {
+        look(&self.0.read().shown.1)
+    }
+
     /// The visible catalog alone.
     pub(crate) fn catalog(&self) -> Arc<C> {
         self.change().1

@@ -136,11 +136,12 @@ impl Write {
         request: &[u8],
         key: Option<&str>,
     ) -> Result<Submitted> {
-        let engine = db.engine();
+        let desk = db.desk();
+        let engine = &desk.engine;
         let once = key
             .map(|key| Request::new(db, &self.home.path, key, request))
             .transpose()?;
-        let ((by, done), lsn) = engine.retry(db.principal(), |txn| {
+        let ((by, done), lsn) = engine.retry(&desk.principal, |txn| {
             let by = self.home.current(self, txn, Action::write)?;
             if by.does.shows_rows() && !self.shows_rows() {
                 // Whoever was let in to write may not read.
@@ -150,7 +151,7 @@ impl Write {
             let done = by.does.run(engine, txn, request, once.as_ref())?;
             Ok((by, done))
         })?;
-        let ticket = Ticket::new(engine, lsn);
+        let ticket = Ticket::new(desk, lsn);
         Ok(Submitted { by, done, ticket })
     }
 

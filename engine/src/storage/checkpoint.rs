@@ -291,7 +291,7 @@ impl Store {
             }
         };
         if is_weakened("freeze amid a commit") {
-            self.show_root(&Arc::new(next(&self.root())));
+            self.show_root(&next(&self.root()));
         } else {
             self.replace_root(next);
         }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use tailwater_proto::{Lsn, StorageId};
-use tailwater_wal::sync::RwLock;
 use tailwater_wal::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
+use tailwater_wal::sync::{Lanes, RwLock};
 
 use super::base::Base;
 use super::history::History;
@@ -20,7 +20,8 @@ type Tables = Vec<(StorageId, Arc<MemTable>)>;
 /// The rows written between two freezes.
 #[derive(Debug)]
 pub(super) struct Generation {
-    tables: RwLock<Tables>,
+    /// In each lane the same.
+    tables: Lanes<RwLock<Tables>>,
     bytes: AtomicIsize,
     last: AtomicU64,
     /// Bytes of all generations alive, those pinned by old snapshots included.
@@ -30,7 +31,7 @@ pub(super) struct Generation {
 impl Generation {
     pub(super) fn new(gauge: Arc<AtomicIsize>) -> Self {
         Self {
-            tables: RwLock::default(),
+            tables: Lanes::default(),
             bytes: AtomicIsize::new(0),
             last: AtomicU64::new(0),
             gauge,
@@ -39,21 +40,21 @@ impl Generation {
 
     /// Runs `read` on a storage's table, if it has one here.
     pub(super) fn with<T>(&self, id: StorageId, read: impl FnOnce(&MemTable) -> T) -> Option<T> {
-        let tables = self.tables.read();
+        let tables = self.tables.own().read();
         let at = tables.binary_search_by_key(&id, |(id, _)| *id).ok()?;
         tables.get(at).map(|(_, table)| read(table))
     }
 
     /// A storage's table, if it has one here.
     pub(super) fn table(&self, id: StorageId) -> Option<Arc<MemTable>> {
-        let tables = self.tables.read();
+        let tables = self.tables.own().read();
         let at = tables.binary_search_by_key(&id, |(id, _)| *id).ok()?;
         tables.get(at).map(|(_, table)| Arc::clone(table))
     }
 
     /// Runs `write` on a storage's table, made when there is none; `lsn` is the commit that writes.
     pub(super) fn with_for_write(&self, id: StorageId, lsn: Lsn, write: impl FnOnce(&MemTable)) {
-        let tables = self.tables.read();
+        let tables = self.tables.own().read();
         if let Ok(at) = tables.binary_search_by_key(&id, |(id, _)| *id) {
             if let Some((_, table)) = tables.get(at) {
                 write(table);
@@ -62,16 +63,17 @@ impl Generation {
         }
         drop(tables);
         let table = Arc::new(MemTable::new(lsn));
-        let mut tables = self.tables.write();
-        let at = tables.partition_point(|(other, _)| *other < id);
-        tables.insert(at, (id, Arc::clone(&table)));
-        drop(tables);
+        for tables in self.tables.all() {
+            let mut tables = tables.write();
+            let at = tables.partition_point(|(other, _)| *other < id);
+            tables.insert(at, (id, Arc::clone(&table)));
+        }
         write(&table);
     }
 
     /// All tables, by storage id.
     pub(super) fn tables(&self) -> Tables {
-        self.tables.read().clone()
+        self.tables.own().read().clone()
     }
 
     /// Notes a commit that changed the size by `bytes`.

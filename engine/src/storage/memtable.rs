@@ -3,9 +3,8 @@
 //! Versions nobody can ask for are dropped as newer ones arrive (see `live`); the newest always stays, for it
 //! is also the history that conflict checks read. It knows nothing of other layers. Next door: `generation`.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
+use std::collections::VecDeque;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
@@ -13,6 +12,7 @@ use tailwater_proto::{Key, KeyRange, Lsn};
 use tailwater_wal::sync::atomic::{AtomicU64, Ordering};
 use tailwater_wal::sync::{RwLock, RwLockWriteGuard, brief};
 
+use super::keyed::Keyed;
 use super::live::Live;
 
 /// A value, or `None` for "deleted".
@@ -54,7 +54,7 @@ impl Versions {
     }
 
     /// Adds the newest version and drops those nobody needs; returns the change in bytes.
-    fn push(&mut self, lsn: Lsn, cell: Cell, floor: Lsn, live: &Live) -> isize {
+    fn push(&mut self, Version { lsn, cell }: Version, floor: Lsn, live: &Live) -> isize {
         let mut bytes = cell_bytes(&cell);
         if let Some(last) = self.0.last_mut()
             && last.lsn == lsn
@@ -120,7 +120,7 @@ fn version_bytes(version: &Version) -> isize {
 /// The ordered rows of a memtable, and its last changes in the order they came.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    map: BTreeMap<Key, Versions>,
+    keyed: Keyed<Versions>,
     /// Every change after `recent_after`, oldest first: a range check of a short transaction looks at what
     /// was written since, not at all that lies in the range.
     recent: VecDeque<(Lsn, Key)>,
@@ -149,7 +149,7 @@ impl Rows {
                 }
             }
         }
-        let versions = self.map.get(key);
+        let versions = self.keyed.get(key);
         versions.is_some_and(|versions| versions.last() > lsn)
     }
 
@@ -160,11 +160,18 @@ impl Rows {
                 .take_while(|(at, _)| *at > lsn)
                 .any(|(_, key)| range.contains(key));
         }
-        !range.is_empty()
-            && self
-                .map
-                .range::<[u8], _>((bound(&range.lo), bound(&range.hi)))
-                .any(|(_, versions)| versions.last() > lsn)
+        let mut is_changed = false;
+        if !range.is_empty() {
+            let (lo, hi) = (bound(&range.lo), bound(&range.hi));
+            self.keyed.visit(lo, hi, false, |_, versions| {
+                is_changed = versions.last() > lsn;
+                match is_changed {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            });
+        }
+        is_changed
     }
 }
 
@@ -209,12 +216,7 @@ impl MemTable {
             return None;
         }
         let rows = brief::read(&self.rows);
-        // Keys that ascend are looked for past the end.
-        let (last, _) = rows.map.last_key_value()?;
-        if key > last {
-            return None;
-        }
-        Some(rows.map.get(key)?.at(lsn)?.cell.clone())
+        Some(rows.keyed.get(key)?.at(lsn)?.cell.clone())
     }
 
     /// Whether `key` was written after `lsn`.
@@ -230,15 +232,18 @@ impl MemTable {
     /// Every key and when it was last written, in order.
     pub(super) fn key_lasts(&self) -> Box<[(Key, Lsn)]> {
         let rows = brief::read(&self.rows);
-        rows.map
-            .iter()
-            .map(|(key, versions)| (key.clone(), versions.last()))
-            .collect()
+        let mut lasts = Vec::with_capacity(rows.keyed.len());
+        let (lo, hi) = (Bound::Unbounded, Bound::Unbounded);
+        rows.keyed.visit(lo, hi, false, |key, versions| {
+            lasts.push((key.clone(), versions.last()));
+            ControlFlow::Continue(())
+        });
+        lasts.into()
     }
 
     /// How many keys have versions here, deleted ones included.
     pub(super) fn keys(&self) -> u64 {
-        brief::read(&self.rows).map.len() as u64
+        brief::read(&self.rows).keyed.len() as u64
     }
 
     /// Calls `visit` with the rows of a range, from its end in reading direction, until it says stop; the
@@ -248,19 +253,10 @@ impl MemTable {
         lo: &Bound<Key>,
         hi: &Bound<Key>,
         reverse: bool,
-        mut visit: impl FnMut(&Key, &Versions) -> std::ops::ControlFlow<()>,
+        visit: impl FnMut(&Key, &Versions) -> ControlFlow<()>,
     ) {
         let rows = brief::read(&self.rows);
-        let mut range = rows.map.range::<[u8], _>((bound(lo), bound(hi)));
-        while let Some((key, versions)) = if reverse {
-            range.next_back()
-        } else {
-            range.next()
-        } {
-            if visit(key, versions).is_break() {
-                return;
-            }
-        }
+        rows.keyed.visit(bound(lo), bound(hi), reverse, visit);
     }
 }
 
@@ -274,17 +270,17 @@ pub(super) fn put(
     live: &Live,
 ) -> isize {
     rows.note_change(lsn, key.clone());
-    match rows.map.entry(key) {
-        Entry::Occupied(mut entry) => entry.get_mut().push(lsn, cell, floor, live),
-        Entry::Vacant(entry) => {
-            let key_bytes = match entry.key().len() {
-                ..=KEY_INLINE => 0,
-                allocated => allocated,
-            };
-            let bytes = (ENTRY_BYTES + key_bytes).cast_signed() + cell_bytes(&cell);
-            entry.insert(Versions(smallvec![Version { lsn, cell }]));
-            bytes
-        }
+    let key_bytes = match key.len() {
+        ..=KEY_INLINE => 0,
+        allocated => allocated,
+    };
+    let bytes = (ENTRY_BYTES + key_bytes).cast_signed() + cell_bytes(&cell);
+    let first = Versions(smallvec![Version { lsn, cell }]);
+    match rows.keyed.insert_new(key, first) {
+        None => bytes,
+        Some((present, Versions(mut new))) => new
+            .pop()
+            .map_or(0, |version| present.push(version, floor, live)),
     }
 }
 
@@ -332,7 +328,7 @@ mod tests {
             live.advance_tip(Lsn(lsn));
             live.set_visible(Lsn(lsn));
         }
-        let versions = rows.map.get(&key).unwrap();
+        let versions = rows.keyed.get(&key).unwrap();
         assert!(versions.len() <= PRUNE_FROM, "{}", versions.len());
         assert_eq!(versions.at(held).unwrap().cell, value(1));
         assert!(bytes < 1000, "{bytes}");
@@ -346,7 +342,7 @@ mod tests {
             live.floor(),
             &live,
         );
-        assert_eq!(rows.map.get(&key).unwrap().len(), 2);
+        assert_eq!(rows.keyed.get(&key).unwrap().len(), 2);
     }
 
     #[test]
@@ -359,7 +355,7 @@ mod tests {
             put(&mut rows, key.clone(), Lsn(1), value(2), Lsn(0), &live),
             0
         );
-        let versions = rows.map.get(&key).unwrap();
+        let versions = rows.keyed.get(&key).unwrap();
         assert_eq!(
             (versions.len(), versions.at(Lsn(1)).unwrap().cell.clone()),
             (1, value(2))

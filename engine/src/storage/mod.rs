@@ -18,6 +18,7 @@ mod file;
 mod generation;
 mod header;
 mod history;
+mod keyed;
 mod live;
 mod memtable;
 mod pace;

@@ -27,12 +27,13 @@ const NAME_PREFIX: &str = "scratch-";
 /// The table of notes.
 const NOTES: &str = "notes";
 
-/// Where transactions put what they have no room for.
+/// Where transactions put what they have no room for. Clones are the same room.
+#[derive(Clone)]
 pub(crate) struct ScratchRoom {
     vfs: Arc<dyn Vfs>,
     dir: PathBuf,
     cache_bytes: usize,
-    next: AtomicU64,
+    next: Arc<AtomicU64>,
 }
 
 impl ScratchRoom {
@@ -42,7 +43,7 @@ impl ScratchRoom {
             vfs,
             dir: dir.to_owned(),
             cache_bytes,
-            next: AtomicU64::new(1),
+            next: Arc::new(AtomicU64::new(1)),
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tailwater_proto::{Key, Lsn, StorageId};
 use tailwater_wal::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
-use tailwater_wal::sync::{Apart, Mutex, MutexGuard, RwLock, is_weakened, too_early};
+use tailwater_wal::sync::{Apart, Lanes, Mutex, MutexGuard, RwLock, is_weakened, too_early};
 use tailwater_wal::vfs::Vfs;
 
 use super::age::Ages;
@@ -95,8 +95,9 @@ pub(crate) struct StoreStats {
 
 /// All keyed storages of one database.
 pub(crate) struct Store {
-    /// The layers as they are now. Before `file`, so that they go first.
-    root: Apart<RwLock<Arc<Root>>>,
+    /// The layers as they are now, in each lane a copy: who reads counts himself in there and meets nobody. Before `file`,
+    /// so that they go first.
+    roots: Lanes<RwLock<Arc<Root>>>,
     pub(super) live: Arc<Live>,
     pub(super) ages: Ages,
     /// Held while a commit is merged, and for the moment in which the layers are replaced: those that it guards are those
@@ -204,7 +205,7 @@ impl Store {
         });
         Ok(Self {
             live: Arc::clone(&root.live),
-            root: Apart(RwLock::new(Arc::clone(&root))),
+            roots: Lanes::of(|| RwLock::new(Arc::new(Root::clone(&root)))),
             gate: Apart(Mutex::new(root)),
             ages: Ages::default(),
             checkpointing: Mutex::default(),
@@ -256,16 +257,16 @@ impl Store {
     #[cfg(test)]
     pub(crate) fn close(self) -> Result<()> {
         let Self {
-            root, file, path, ..
+            roots, file, path, ..
         } = self;
-        drop(root);
+        drop(roots);
         file.close().map_err(|error| in_file(error, &path))
     }
 
     /// The storage file holds exactly the commits up to here; recovery replays those after it.
     #[must_use]
     pub(crate) fn applied_lsn(&self) -> Lsn {
-        self.root.read().base.applied()
+        self.roots.own().read().base.applied()
     }
 
     /// Whether opening had to read the whole file, since it was not left by a checkpoint or a clean close.
@@ -289,7 +290,7 @@ impl Store {
     /// A value written with a checkpoint; the last checkpoint's.
     #[must_use]
     pub(crate) fn meta_get(&self, name: &str) -> Option<Vec<u8>> {
-        self.root.read().base.meta(name).map(<[u8]>::to_vec)
+        self.roots.own().read().base.meta(name).map(<[u8]>::to_vec)
     }
 
     /// Merges commit `lsn` into memory. Called in LSN order, one at a time; cheapest with the writes of one
@@ -399,7 +400,7 @@ impl Store {
     #[must_use]
     pub(crate) fn memory_bytes(&self) -> usize {
         let generations = usize::try_from(self.gauge.load(Ordering::Relaxed)).unwrap_or(0);
-        generations + self.root.read().history.bytes()
+        generations + self.roots.own().read().history.bytes()
     }
 
     /// Whether the memtables have passed the soft limit.
@@ -464,7 +465,7 @@ impl Store {
         StoreStats {
             memory_bytes: self.memory_bytes(),
             unwritten_bytes: self.unwritten_bytes(),
-            generations: self.root.read().generations().count(),
+            generations: self.roots.own().read().generations().count(),
             snapshots: self.live.count(),
         }
     }
@@ -477,7 +478,7 @@ impl Store {
     }
 
     pub(super) fn unwritten_bytes(&self) -> usize {
-        let root = self.root.read();
+        let root = self.roots.own().read();
         root.generations()
             .map(|generation| generation.bytes())
             .sum()
@@ -485,7 +486,7 @@ impl Store {
 
     /// The layers as they are now.
     pub(super) fn root(&self) -> Arc<Root> {
-        Arc::clone(&self.root.read())
+        Arc::clone(&self.roots.own().read())
     }
 
     /// Layers with everything in the file and nothing in memory.
@@ -523,9 +524,11 @@ impl Store {
         drop(before);
     }
 
-    /// From now on it is what readers find.
-    pub(super) fn show_root(&self, root: &Arc<Root>) {
-        *self.root.write() = Arc::clone(root);
+    /// From now on it is what readers find: in some lanes sooner than in others, so no commit is merged meanwhile.
+    pub(super) fn show_root(&self, root: &Root) {
+        for lane in self.roots.all() {
+            *lane.write() = Arc::new(root.clone());
+        }
     }
 
     /// As [`replace_root`](Self::replace_root), by who holds the gate; returns what was there before.

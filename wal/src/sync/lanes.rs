@@ -41,6 +41,17 @@ pub struct Lanes<T>([Apart<T>; LANES]);
 pub struct Lane(u8);
 
 impl<T> Lanes<T> {
+    /// One for each lane.
+    pub fn of(mut make: impl FnMut() -> T) -> Self {
+        Self(std::array::from_fn(|_| Apart(make())))
+    }
+
+    /// What is there in this thread's lane.
+    #[must_use]
+    pub fn own(&self) -> &T {
+        self.at(self.mine())
+    }
+
     /// This thread's lane.
     #[must_use]
     pub fn mine(&self) -> Lane {

@@ -6,6 +6,7 @@ mod attach;
 mod conflict;
 mod crash;
 mod damage;
+mod keyed;
 #[cfg(shuttle)]
 mod models;
 mod stress;
