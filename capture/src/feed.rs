@@ -17,7 +17,7 @@ use crate::event::ResetReason;
 use crate::log_tail::LogTail;
 use crate::mailbox::Mailbox;
 use crate::request::SubscribeRequest;
-use crate::ring::{Entry, Ring};
+use crate::ring::{Entry, Released, Ring};
 use crate::router::{Router, RoutingWork};
 use crate::settings::FeedSettings;
 use crate::subscription::Subscription;
@@ -79,12 +79,12 @@ impl Feed {
     }
 
     /// Takes in the record of the next commit, which nobody gets to see before it is published. Called by the
-    /// sequencer, in order; costs a short lock and no copy.
+    /// sequencer, in order; costs a short lock and no copy. Returns what the feed lets go of for it.
     ///
     /// # Panics
     /// If `lsn` is not the number after the last one pushed.
-    pub fn push(&self, lsn: Lsn, record: Arc<[u8]>) {
-        self.push_entry(lsn, Entry::Here(record));
+    pub fn push(&self, lsn: Lsn, record: Arc<[u8]>) -> Released {
+        self.push_entry(lsn, Entry::Here(record))
     }
 
     /// As [`push`](Self::push), for a record that is too long for memory, and in the log already. `storages`: of the
@@ -92,18 +92,18 @@ impl Feed {
     ///
     /// # Panics
     /// If `lsn` is not the number after the last one pushed.
-    pub fn push_logged(&self, lsn: Lsn, storages: Arc<[StorageId]>) {
-        self.push_entry(lsn, Entry::Logged(storages));
+    pub fn push_logged(&self, lsn: Lsn, storages: Arc<[StorageId]>) -> Released {
+        self.push_entry(lsn, Entry::Logged(storages))
     }
 
-    fn push_entry(&self, lsn: Lsn, record: Entry) {
+    fn push_entry(&self, lsn: Lsn, record: Entry) -> Released {
         let published = Lsn(self.published.load(Ordering::Acquire));
         let releasable = if is_weakened("let go of what nobody has seen") {
             Lsn::MAX
         } else {
             published.min(self.log.newest())
         };
-        self.ring.lock().push(lsn, record, releasable);
+        self.ring.lock().push(lsn, record, releasable)
     }
 
     /// Lets subscribers see the commits up to `upto`, and wakes those concerned. Called by the log's durable hook, in

@@ -84,6 +84,7 @@ pub use event::{Event, FeedChange, Frame, Op, ResetReason, SnapshotRow};
 pub use feed::{Counters, Feed};
 pub use log_tail::{LogCursor, LogTail, LoggedRecord};
 pub use request::{LagPolicy, SnapshotRows, Start, SubscribeRequest};
+pub use ring::Released;
 pub use router::RoutingWork;
 pub use selection::{Filter, RowPredicate, Selection};
 pub use settings::FeedSettings;

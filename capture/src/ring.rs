@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tailwater_proto::{Lsn, StorageId};
 
 /// Preallocated slots, at most; the system gives memory only for those that are used.
@@ -28,6 +29,16 @@ impl Entry {
         }
     }
 }
+
+/// Records that a feed holds no more. They are freed with it: best where nobody waits for a lock.
+///
+/// ```
+/// use tailwater_capture::Released;
+///
+/// drop(Released::default()); // nothing: the ring of the feed has room
+/// ```
+#[derive(Debug, Default)]
+pub struct Released(SmallVec<[Entry; 1]>);
 
 pub(crate) struct Ring {
     /// The number of the first record kept, or of the next to come.
@@ -59,7 +70,7 @@ impl Ring {
     ///
     /// # Panics
     /// If `lsn` is not the number after the last one: the sequencer numbers commits without gaps.
-    pub(crate) fn push(&mut self, lsn: Lsn, record: Entry, releasable: Lsn) {
+    pub(crate) fn push(&mut self, lsn: Lsn, record: Entry, releasable: Lsn) -> Released {
         assert_eq!(
             lsn,
             self.last().next(),
@@ -67,15 +78,18 @@ impl Ring {
         );
         self.bytes += record.len();
         self.records.push_back(record);
+        let mut released = Released::default();
         while (self.bytes > self.bytes_max || self.records.len() > self.records_max)
             && self.first <= releasable.0
         {
-            let Some(released) = self.records.pop_front() else {
+            let Some(oldest) = self.records.pop_front() else {
                 break;
             };
-            self.bytes -= released.len();
+            self.bytes -= oldest.len();
             self.first += 1;
+            released.0.push(oldest);
         }
+        released
     }
 
     /// The last record pushed, ever.

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tailwater_capture::Released;
 use tailwater_proto::record_codec::{self, ChangeRef, RecordEncoder, Section as RecordSection};
 use tailwater_proto::{EncodeError, Lsn, sqlstate};
 use tailwater_views::ExecContext;
@@ -58,10 +59,11 @@ impl Engine {
         }
         self.admit()?;
         let ready = self.make_ready(&mut txn)?;
+        let mut txn = Some(txn);
         let mut sequencer = brief::lock(&self.sequencer);
-        let taken = self.take_place(&mut sequencer, txn, ready);
+        let taken = self.take_place(&mut sequencer, &mut txn, ready);
         drop(sequencer);
-        // What is left of the transaction goes now that others have the sequencer again.
+        // What is left of it all goes now that others have the sequencer again.
         taken.map(|(lsn, _left)| lsn)
     }
 
@@ -85,16 +87,19 @@ impl Engine {
         })
     }
 
-    /// Gives a commit its place in the order; returns what is left of the transaction, for nothing of it need be let go
-    /// of while others wait.
+    /// Gives a commit its place in the order. What is left of the transaction stays with the caller, who is also given what
+    /// the feed lets go of: nothing need be freed while others wait.
     fn take_place(
         &self,
         sequencer: &mut Sequencer,
-        mut txn: Transaction,
+        whole: &mut Option<Transaction>,
         ready: Ready,
-    ) -> Result<(Lsn, Option<Transaction>)> {
+    ) -> Result<(Lsn, Released)> {
         self.check_poisoned()?;
-        self.check_overtaken(sequencer, &txn)?;
+        let Some(txn) = whole.as_mut() else {
+            unreachable!("a transaction commits once");
+        };
+        self.check_overtaken(sequencer, txn)?;
         let has_ddl = txn.catalog.version() != txn.catalog_version;
         let commit_time_us = ready.commit_time_us.max(sequencer.commit_time_us);
         let mut writes = ready.writes;
@@ -102,26 +107,19 @@ impl Engine {
             Some(record) if commit_time_us == ready.commit_time_us => record,
             Some(record) => at_time(record, &writes, commit_time_us, &txn.principal)?,
             None => {
-                self.step_views(sequencer, &txn, &mut writes)?;
+                self.step_views(sequencer, txn, &mut writes)?;
                 if writes.has_spilled() {
-                    // Nothing of it is read any more: what its snapshot keeps goes first.
-                    let Transaction {
-                        snapshot,
-                        catalog,
-                        dropped,
-                        principal,
-                        ..
-                    } = txn;
-                    drop(snapshot);
                     let large = Large {
                         writes,
-                        catalog: has_ddl.then_some(catalog),
-                        dropped,
-                        principal,
+                        catalog: has_ddl.then(|| Arc::clone(&txn.catalog)),
+                        dropped: std::mem::take(&mut txn.dropped),
+                        principal: Arc::clone(&txn.principal),
                         commit_time_us,
                     };
+                    // Nothing of it is read any more: what its snapshot keeps goes first.
+                    *whole = None;
                     let lsn = self.sequence_large(sequencer, large)?;
-                    return Ok((lsn, None));
+                    return Ok((lsn, Released::default()));
                 }
                 encode(&writes, commit_time_us, &txn.principal)?
             }
@@ -158,13 +156,13 @@ impl Engine {
         sequencer.tip = lsn;
         sequencer.commit_time_us = commit_time_us;
         self.note_commit_time(commit_time_us);
-        self.feed.push(lsn, Arc::clone(&record));
+        let released = self.feed.push(lsn, Arc::clone(&record));
         self.wal
             .append(lsn, record)
             .map_err(|error| self.poison(&error))?;
         self.store.note_logged(lsn);
         self.commits.fetch_add(1, Ordering::Relaxed);
-        Ok((lsn, Some(txn)))
+        Ok((lsn, released))
     }
 
     /// Stages what follows for the views.
@@ -240,7 +238,7 @@ impl Engine {
             return Ok((value, txn.lsn()));
         }
         let ready = self.make_ready(&mut txn)?;
-        let (lsn, _left) = self.take_place(&mut sequencer, txn, ready)?;
+        let (lsn, _left) = self.take_place(&mut sequencer, &mut Some(txn), ready)?;
         Ok((value, lsn))
     }
 

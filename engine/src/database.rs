@@ -4,23 +4,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tailwater_proto::Lsn;
-use tailwater_views::CancelToken;
 
 use crate::builder::Builder;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::execute::{self, Surroundings};
 use crate::feed::{FeedRequest, Subscription};
 use crate::handle::{Desk, Handle};
 use crate::params::Params;
 use crate::recovery::RecoveryReport;
 use crate::rows::Rows;
 use crate::session::{Outcome, Session};
-use crate::sql::parser::parse_one;
 use crate::storage::ScrubReport;
 use crate::ticket::Ticket;
 use crate::tx::{Committed, Done, Tx, no_rows};
-use crate::txn::Mode;
+use crate::txn::{Mode, Transaction};
 
 /// An open database. Clones are handles on the same one; the last to go closes it.
 ///
@@ -231,21 +228,9 @@ impl Database {
     /// ```
     pub fn submit(&self, sql: &str, params: impl Params) -> Result<Ticket> {
         let parameters = params.into_parameters()?;
-        let cancel = CancelToken::default();
         let desk = self.handle.desk();
-        let around = Surroundings {
-            engine: &desk.engine,
-            cancel: &cancel,
-            parameters: &parameters,
-        };
-        let (_, lsn) = desk.engine.retry(&desk.principal, |txn| {
-            let Some(prepared) = desk.take(sql, txn.plan_version()) else {
-                return execute::run(&around, txn, sql, &parse_one(sql)?);
-            };
-            let ran = execute::run_prepared(&around, txn, &prepared);
-            desk.put_back(prepared);
-            ran
-        })?;
+        let run = |txn: &mut Transaction| desk.run(txn, sql, &parameters);
+        let (_, lsn) = desk.engine.retry(&desk.principal, run)?;
         Ok(Ticket::new(desk, lsn))
     }
 

@@ -1,13 +1,20 @@
 //! `Handle`: what keeps a database open, and for whom it is used. Databases and sessions share handles; the database is
-//! closed with the last of them. `Desk`: what threads work at. They say nothing of SQL.
+//! closed with the last of them. `Desk`: what threads work at, and where a lone statement runs.
 
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
+use tailwater_proto::Value;
+use tailwater_views::{CancelToken, ExecContext};
 use tailwater_wal::sync::Lanes;
 
 use crate::engine::Engine;
+use crate::error::Result;
+use crate::execute::{self, Ran, Surroundings};
+use crate::params::Parameters;
 use crate::prepared::Prepared;
+use crate::sql::parser::parse_one;
+use crate::txn::Transaction;
 
 /// An engine that runs until the last handle on it is dropped, and for whom it is used.
 pub(crate) struct Handle {
@@ -45,7 +52,9 @@ impl Handle {
             Arc::new(Desk {
                 engine: Arc::clone(&self.engine),
                 principal: Arc::from(&*self.principal),
+                uncancelled: CancelToken::default(),
                 last: Mutex::default(),
+                spare: Mutex::default(),
             })
         })
     }
@@ -57,8 +66,12 @@ pub(crate) struct Desk {
     pub(crate) engine: Arc<Engine>,
     /// A copy.
     pub(crate) principal: Arc<str>,
+    /// Of statements that nobody can cancel.
+    uncancelled: CancelToken,
     /// The statement that ran last: many threads run one again and again.
     last: Mutex<Option<Arc<Prepared>>>,
+    /// The surroundings of such a statement, to be used again.
+    spare: Mutex<Option<ExecContext>>,
 }
 
 impl Desk {
@@ -74,6 +87,35 @@ impl Desk {
     pub(crate) fn put_back(&self, prepared: Arc<Prepared>) {
         let before = self.last.lock().replace(prepared);
         drop(before);
+    }
+
+    /// Runs one statement, which nobody can cancel, in a transaction that is all for it.
+    pub(crate) fn run(
+        &self,
+        txn: &mut Transaction,
+        sql: &str,
+        parameters: &Parameters,
+    ) -> Result<Ran> {
+        let around = Surroundings {
+            engine: &self.engine,
+            cancel: &self.uncancelled,
+            parameters,
+        };
+        let Some(prepared) = self.take(sql, txn.plan_version()) else {
+            return execute::run(&around, txn, sql, &parse_one(sql)?);
+        };
+        txn.spare_context = self.spare.lock().take();
+        let ran = execute::run_prepared(&around, txn, &prepared);
+        self.put_back(prepared);
+        if let Some(mut cx) = txn.spare_context.take() {
+            // What it was given may be large, and is not kept until the next statement.
+            if let Some(parameters) = Arc::get_mut(&mut cx.parameters) {
+                parameters.fill(Value::Null);
+                let before = self.spare.lock().replace(cx);
+                drop(before);
+            }
+        }
+        ran
     }
 }
 

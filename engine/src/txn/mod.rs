@@ -53,7 +53,8 @@ pub(crate) struct Transaction {
     pub(crate) created: BTreeSet<ObjectId>,
     /// The write set with the views' changes that follow from it, for reads of views: (version, set).
     pub(crate) with_views: Option<(u64, Arc<WriteSet>)>,
-    /// The surroundings of the last statement, to be used again: a transaction may be a thousand small statements.
+    /// The surroundings of a statement for the same principal, to be used again: a transaction may be a thousand small
+    /// statements.
     pub(crate) spare_context: Option<ExecContext>,
 }
 
@@ -99,6 +100,7 @@ impl Transaction {
         {
             *counters = Counters::default();
             cx.cancel = cancel.clone();
+            cx.now_us = self.now_us;
             return cx;
         }
         ExecContext {
