@@ -238,8 +238,10 @@ impl Engine {
             return Ok((value, txn.lsn()));
         }
         let ready = self.make_ready(&mut txn)?;
-        let (lsn, _left) = self.take_place(&mut sequencer, &mut Some(txn), ready)?;
-        Ok((value, lsn))
+        let mut txn = Some(txn);
+        let taken = self.take_place(&mut sequencer, &mut txn, ready);
+        drop(sequencer);
+        taken.map(|(lsn, _left)| (value, lsn))
     }
 
     /// Refuses a transaction that would not read the same again.

@@ -16,6 +16,11 @@ use crate::prepared::Prepared;
 use crate::sql::parser::parse_one;
 use crate::txn::Transaction;
 
+/// A statement whose text has more bytes is not kept at a desk.
+const TEXT_BYTES_MAX: usize = 4 << 10;
+/// Surroundings with more parameters are not kept at a desk.
+const PARAMETERS_MAX: usize = 64;
+
 /// An engine that runs until the last handle on it is dropped, and for whom it is used.
 pub(crate) struct Handle {
     pub(crate) engine: Arc<Engine>,
@@ -62,6 +67,7 @@ impl Handle {
 
 /// What the threads of one lane work at. What they count references of at each transaction is here once for each lane, so
 /// that threads do not wait for each other's counts.
+#[repr(align(128))]
 pub(crate) struct Desk {
     pub(crate) engine: Arc<Engine>,
     /// A copy.
@@ -78,13 +84,18 @@ impl Desk {
     /// The statement of that text, if it was prepared against that version: the one that lies here or another one. To be
     /// put back once it has run.
     pub(crate) fn take(&self, sql: &str, plan_version: Option<u64>) -> Option<Arc<Prepared>> {
-        let last = self.last.lock().take();
-        last.filter(|last| last.is_of(sql, plan_version))
-            .or_else(|| self.engine.statements.get_for(sql, plan_version))
+        let mut last = self.last.lock();
+        let is_it = |last: &mut Arc<Prepared>| last.is_of(sql, plan_version);
+        let found = last.take_if(is_it);
+        drop(last);
+        found.or_else(|| self.engine.statements.get_for(sql, plan_version))
     }
 
-    /// It lies here from now on.
+    /// It lies here from now on, unless its text is long.
     pub(crate) fn put_back(&self, prepared: Arc<Prepared>) {
+        if prepared.text_bytes() > TEXT_BYTES_MAX {
+            return;
+        }
         let before = self.last.lock().replace(prepared);
         drop(before);
     }
@@ -107,13 +118,14 @@ impl Desk {
         txn.spare_context = self.spare.lock().take();
         let ran = execute::run_prepared(&around, txn, &prepared);
         self.put_back(prepared);
-        if let Some(mut cx) = txn.spare_context.take() {
-            // What it was given may be large, and is not kept until the next statement.
-            if let Some(parameters) = Arc::get_mut(&mut cx.parameters) {
-                parameters.fill(Value::Null);
-                let before = self.spare.lock().replace(cx);
-                drop(before);
-            }
+        // What it was given may be large or many, and is not kept until the next statement.
+        if let Some(mut cx) = txn.spare_context.take()
+            && cx.parameters.len() <= PARAMETERS_MAX
+            && let Some(parameters) = Arc::get_mut(&mut cx.parameters)
+        {
+            parameters.fill(Value::Null);
+            let before = self.spare.lock().replace(cx);
+            drop(before);
         }
         ran
     }

@@ -61,6 +61,11 @@ impl Prepared {
         Some(fields.iter().map(|field| field.name.to_string()).collect())
     }
 
+    /// Bytes of its text.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// Whether it is the statement of that text, for a transaction with plans of that version.
     pub(crate) fn is_of(&self, sql: &str, plan_version: Option<u64>) -> bool {
         plan_version == Some(self.catalog_version) && *self.text == *sql

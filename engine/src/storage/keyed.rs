@@ -10,7 +10,7 @@ use std::ops::{Bound, ControlFlow};
 
 use tailwater_proto::Key;
 
-/// Keys that lie together: a run grows by as many, and never moves.
+/// Keys that lie together: a run grows by as many, and what it has does not move then.
 const CHUNK: usize = 128;
 
 /// Values by key.

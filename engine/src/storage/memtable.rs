@@ -18,7 +18,7 @@ use super::live::Live;
 /// A value, or `None` for "deleted".
 pub(super) type Cell = Option<Arc<[u8]>>;
 
-/// Bytes an entry costs beside its key's and values' own: map slot with its share of the node.
+/// Bytes an entry costs beside its key's and values' own: its slot, and its share of slots that are empty.
 const ENTRY_BYTES: usize = size_of::<Key>() + size_of::<Versions>() + 16;
 /// Bytes a key may have without an allocation of its own.
 const KEY_INLINE: usize = 24;

@@ -27,8 +27,10 @@ const NAME_PREFIX: &str = "scratch-";
 /// The table of notes.
 const NOTES: &str = "notes";
 
-/// Where transactions put what they have no room for. Clones are the same room.
+/// Where transactions put what they have no room for. Clones are the same room; each lane of threads counts references to
+/// one of its own, in a line of memory of its own.
 #[derive(Clone)]
+#[repr(align(128))]
 pub(crate) struct ScratchRoom {
     vfs: Arc<dyn Vfs>,
     dir: PathBuf,

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::admission::Admission;
 use super::context::{Cancel, Context};
 use super::fault::Fault;
+use super::handles::Handles;
 use super::method::{Handler, Message, Method, OpenSink, Reply, Sink, Source, Unary};
 use super::metrics::{Front, Metrics, Observed};
 use super::modules::Modules;
@@ -58,6 +59,7 @@ pub(crate) struct Call {
 /// Runs methods.
 pub(crate) struct Calls {
     pub(crate) database: Database,
+    pub(crate) handles: Handles,
     pub(crate) registry: Arc<Live>,
     pub(crate) modules: Modules,
     pub(crate) tokens: Arc<Tokens>,
@@ -124,12 +126,8 @@ impl Calls {
             (name, _) => name.to_owned(),
         };
         let permit = self.admission.call(&who)?;
-        let database = match &*caller.name {
-            "" => self.database.clone(),
-            name => self.database.as_principal(name),
-        };
         let context = Context {
-            database,
+            database: self.handles.of(&caller.name),
             caller,
             metadata: Arc::new(call.headers),
             resume: call.resume,

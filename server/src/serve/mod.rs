@@ -10,6 +10,7 @@ mod context;
 mod fault;
 mod following;
 mod grpc;
+mod handles;
 mod http;
 mod hub;
 mod listen;
@@ -42,6 +43,7 @@ use self::admission::{Admission, Bounds};
 use self::builtin::{Shared, Statements};
 use self::call::{Calls, Patience};
 use self::fault::Fault;
+use self::handles::Handles;
 use self::listen::{Door, House, Limits};
 use self::metrics::Metrics;
 use self::modules::Modules;
@@ -214,6 +216,7 @@ fn calls(
     };
     Ok(Arc::new(Calls {
         database: database.clone(),
+        handles: Handles::new(database.clone()),
         registry: shared.registry,
         modules,
         tokens: shared.tokens,

@@ -185,6 +185,8 @@ fn snapshots_notice() {
         "read in a file that goes further",
         "drop what was frozen before the file shows it",
         "freeze amid a commit",
+        "show the layers in one lane",
+        "show a table in one lane",
     ] {
         must_notice(weakened, seed(), SCHEDULES, snapshots);
     }
@@ -336,4 +338,50 @@ fn catalogs_notice() {
     );
     must_notice("take any catalog", seed(), SCHEDULES, catalogs);
     must_notice("begin before what is visible", seed(), SCHEDULES, catalogs);
+}
+
+/// A commit straight into the file, who begins to read, and who counts them.
+fn counted() {
+    let line = Line::new();
+    let roles: [fn(&Line); 3] = [
+        |line| {
+            let mut direct = line.store.begin_direct(Lsn(1)).unwrap();
+            for (id, key, cell) in writes(Lsn(1)) {
+                direct.put(id, key, cell).unwrap();
+            }
+            direct.commit(&[], pause).unwrap();
+        },
+        |line| {
+            for _ in 0..3 {
+                assert_whole(&line.store.snapshot_tip());
+                yield_now();
+            }
+        },
+        |line| {
+            for _ in 0..3 {
+                let stats = line.store.stats();
+                assert!(stats.snapshots <= 1 && stats.generations == 1);
+                yield_now();
+            }
+        },
+    ];
+    let threads = roles.map(|role| {
+        let line = Arc::clone(&line);
+        spawn(move || role(&line))
+    });
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
+    assert_whole(&line.store.snapshot_visible());
+}
+
+#[test]
+fn who_counts_readers_holds_nobody_up() {
+    explore(seed(), SCHEDULES, counted);
+    must_notice(
+        "count readers with the layers held",
+        seed(),
+        SCHEDULES,
+        counted,
+    );
 }
