@@ -23,6 +23,11 @@ const FOUND: &[(&str, &str, &str)] = &[
         "00000000ff00819c000076000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000003bf8",
         "a segment whose preparation failed at the sync of its name was left behind, empty, and damage once those before it were gone",
     ),
+    (
+        "wal_recover",
+        "463b0d9e009e9e9e9e007474ffffffffffffffffffffff0d9e009e9e9e9e0000000000007474740a",
+        "a part that said it begins at the end of all numbers was counted on from there, beyond them",
+    ),
 ];
 
 #[test]

@@ -258,10 +258,16 @@ impl FrameHeader {
     }
 }
 
-/// Where in its record a part begins, and the part; `None` if the payload is too short for one.
+/// Where in its record a part begins, and the part; `None` if the payload is none.
 pub(crate) fn split_part(payload: &[u8]) -> Option<(u64, &[u8])> {
     let (at, part) = payload.split_first_chunk()?;
-    Some((u64::from_le_bytes(*at), part))
+    let at = u64::from_le_bytes(*at);
+    can_end(at, part.len() as u64).then_some((at, part))
+}
+
+/// Whether a part of that length can begin there: no record has more bytes than can be counted.
+pub(crate) const fn can_end(at: u64, len: u64) -> bool {
+    at.checked_add(len).is_some()
 }
 
 /// The checksum of a part's payload.

@@ -12,7 +12,7 @@ use tailwater_proto::Lsn;
 
 use super::format::{
     BLOCK_BYTES, Epoch, FRAMES_AT, FrameHeader, FrameKind, HeaderFault, PART_BYTES, SegmentHeader,
-    parse_segment_name, seed, split_part,
+    can_end, parse_segment_name, seed, split_part,
 };
 use super::recover::TailCut;
 use super::scan::{Passed, Scanner};
@@ -507,10 +507,11 @@ impl Walk<'_> {
     }
 }
 
-/// Where in its record the part in the frame at `offset` begins; `None` if it is too short for one.
+/// Where in its record the part in the frame at `offset` begins; `None` if it is none.
 fn part_at(scanner: &mut Scanner, offset: u64, header: &FrameHeader) -> io::Result<Option<u64>> {
     let head = scanner.piece(offset, header, 0)?;
-    Ok(split_part(head).map(|(at, _)| at))
+    let at = split_part(head).map(|(at, _)| at);
+    Ok(at.filter(|at| can_end(*at, u64::from(header.len))))
 }
 
 /// What was read a moment ago is not there any more.
