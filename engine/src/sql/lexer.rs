@@ -82,7 +82,7 @@ pub(crate) fn split(sql: &str) -> SqlResult<Vec<Slice>> {
 }
 
 /// Walks locations forward, each character once.
-struct Cursor<'a> {
+pub(super) struct Cursor<'a> {
     rest: std::str::Chars<'a>,
     line: u64,
     column: u64,
@@ -90,7 +90,7 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    fn new(sql: &'a str) -> Self {
+    pub(super) fn new(sql: &'a str) -> Self {
         Cursor {
             rest: sql.chars(),
             line: 1,
@@ -99,7 +99,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn advance(&mut self, to: Location) -> usize {
+    /// The byte offset of a location that is not before the last one.
+    pub(super) fn advance(&mut self, to: Location) -> usize {
         while (self.line, self.column) < (to.line, to.column) {
             let Some(ch) = self.rest.next() else { break };
             self.offset += ch.len_utf8();

@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use sqlparser::tokenizer::{Span, Token, TokenWithSpan};
+use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan};
 use tailwater_proto::EcoString;
 
 use super::binder::{Mark, Named, Output, Trace};
 use super::keywords::quoted;
-use super::lexer::{byte_offset, split};
+use super::lexer::{Cursor, byte_offset, split};
 use crate::catalog::{ObjectId, ObjectName};
 
 /// What has another name.
@@ -60,11 +60,17 @@ pub(crate) fn retell(
     renamed: &Renamed,
     wording: Wording,
 ) -> Option<String> {
-    let tokens: Vec<TokenWithSpan> = split(text)
+    let mut cursor = Cursor::new(text);
+    let tokens: Vec<Placed> = split(text)
         .ok()?
         .into_iter()
         .flat_map(|slice| slice.tokens)
         .filter(|token| !matches!(token.token, Token::Whitespace(_)))
+        .map(|token| Placed {
+            start: cursor.advance(token.span.start),
+            end: cursor.advance(token.span.end),
+            token,
+        })
         .collect();
     let mut edits = Edits {
         text,
@@ -85,9 +91,16 @@ pub(crate) fn retell(
     edits.apply()
 }
 
+/// A token and its bytes.
+struct Placed {
+    token: TokenWithSpan,
+    start: usize,
+    end: usize,
+}
+
 struct Edits<'e> {
     text: &'e str,
-    tokens: Vec<TokenWithSpan>,
+    tokens: Vec<Placed>,
     renamed: &'e Renamed,
     wording: Wording,
     /// What stands in place of a stretch of the text; an empty stretch gains words.
@@ -97,8 +110,23 @@ struct Edits<'e> {
 impl Edits<'_> {
     /// A stretch of the text; `None` if the parser did not say where it stands.
     fn range(&self, span: Span) -> Option<(usize, usize)> {
-        let place = |at| byte_offset(self.text, at);
-        (span.start.line > 0).then(|| (place(span.start), place(span.end)))
+        (span.start.line > 0).then(|| (self.start(span.start), self.end(span.end)))
+    }
+
+    /// Where a token begins that is at a location.
+    fn start(&self, location: Location) -> usize {
+        let begins = |placed: &Placed| placed.token.span.start;
+        let found = self.tokens.binary_search_by_key(&location, begins);
+        let placed = found.ok().and_then(|at| self.tokens.get(at));
+        placed.map_or_else(|| byte_offset(self.text, location), |placed| placed.start)
+    }
+
+    /// Where a token ends that goes up to a location.
+    fn end(&self, location: Location) -> usize {
+        let ends = |placed: &Placed| placed.token.span.end;
+        let found = self.tokens.binary_search_by_key(&location, ends);
+        let placed = found.ok().and_then(|at| self.tokens.get(at));
+        placed.map_or_else(|| byte_offset(self.text, location), |placed| placed.end)
     }
 
     fn replace(&mut self, span: Span, with: String) -> Option<()> {
@@ -318,15 +346,13 @@ impl Edits<'_> {
 
     /// Where the items of the SELECT list stand that begins there.
     fn items(&self, select: usize) -> Vec<(usize, usize)> {
-        let place = |token: &TokenWithSpan| byte_offset(self.text, token.span.start);
-        let after = self
+        let found = self
             .tokens
-            .iter()
-            .position(|token| place(token) == select)
-            .map_or(self.tokens.len(), |at| at + 1);
+            .binary_search_by_key(&select, |placed| placed.start);
+        let after = found.map_or(self.tokens.len(), |at| at + 1);
         let mut tokens = self.tokens.get(after..).unwrap_or_default();
         if let Some((first, rest)) = tokens.split_first()
-            && matches!(word(first).as_deref(), Some("DISTINCT" | "ALL"))
+            && matches!(word(&first.token).as_deref(), Some("DISTINCT" | "ALL"))
         {
             tokens = rest;
         }
@@ -334,7 +360,7 @@ impl Edits<'_> {
         let mut item: Option<(usize, usize)> = None;
         let mut depth = 0_usize;
         let mut before = None;
-        for token in tokens {
+        for Placed { token, start, end } in tokens {
             let is_name = matches!(before, Some(&Token::Period))
                 || before.and_then(plain_word).as_deref() == Some("AS");
             let word = if is_name { None } else { word(token) };
@@ -359,8 +385,7 @@ impl Edits<'_> {
                 (_, Some(word)) if depth == 0 && ENDS_OF_LIST.contains(&word) => break,
                 _ => {}
             }
-            let end = byte_offset(self.text, token.span.end);
-            item = Some((item.map_or_else(|| place(token), |(start, _)| start), end));
+            item = Some((item.map_or(*start, |(start, _)| start), *end));
             before = Some(&token.token);
         }
         items.extend(item);
