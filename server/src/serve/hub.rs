@@ -327,7 +327,16 @@ impl Listener {
     pub(crate) fn progress(&mut self) -> Option<Message> {
         let mut source = lock(&self.feed.source);
         let mut sent = lock(&self.feed.sent);
-        if sent.next() != self.next || sent.is_amid || sent.has_ended {
+        while self.next < sent.next() {
+            // Perhaps another listener has asked just before.
+            let place = usize::try_from(self.next.checked_sub(sent.first)?).ok()?;
+            let message = sent.messages.get(place)?.as_ref().ok()?;
+            self.next += 1;
+            if !has(self.at, message) {
+                return Some(message.clone());
+            }
+        }
+        if sent.is_amid || sent.has_ended {
             return None;
         }
         let progress = source.progress()?;
@@ -360,6 +369,19 @@ mod tests {
 
     /// A feed whose messages a test hands out.
     struct Script(Arc<Mutex<VecDeque<Message>>>);
+
+    /// A feed that has come further without a message.
+    struct Further(Option<Message>);
+
+    impl Polled for Further {
+        fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Batched>> {
+            Poll::Pending
+        }
+
+        fn progress(&mut self) -> Option<Message> {
+            self.0.take()
+        }
+    }
 
     impl Polled for Script {
         fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Batched>> {
@@ -398,6 +420,33 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn whoever_asks_is_told_how_far_the_feed_is() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let further = || {
+                Ok((
+                    Box::new(Further(Some(message(8, false)))) as Box<dyn Polled>,
+                    5,
+                ))
+            };
+            let hubs = Hubs::default();
+            let (place, _other) = (hubs.place("t".into()), hubs.place("t".into()));
+            let mut listeners = [5, 5, 7, 8].map(|at| place.join(at, further).unwrap());
+            let told = listeners.each_mut().map(|listener| {
+                let told = listener.progress()?;
+                told.position.map(|position| position.lsn)
+            });
+            assert_eq!(told, [Some(8), Some(8), Some(8), None]);
+            for listener in &mut listeners {
+                assert!(listener.progress().is_none(), "it is told");
+                assert_eq!(hear(listener), Ok(Vec::new()));
+            }
+        });
     }
 
     #[test]
