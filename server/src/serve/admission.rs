@@ -25,6 +25,7 @@ pub(crate) struct Admission {
     calls_max: u32,
     calls: Arc<Semaphore>,
     workers: Arc<Semaphore>,
+    conversations: Arc<Semaphore>,
     rate: Option<Rate>,
 }
 
@@ -35,6 +36,7 @@ impl Admission {
             calls_max: u32::try_from(calls_max).unwrap_or(u32::MAX),
             calls: Arc::new(Semaphore::new(calls_max)),
             workers: Arc::new(Semaphore::new(bounds.workers_max)),
+            conversations: Arc::new(Semaphore::new(CALLS_MAX)),
             rate: bounds.calls_per_second.map(Rate::new),
         }
     }
@@ -53,10 +55,17 @@ impl Admission {
         })
     }
 
-    /// Waits until no call is under way.
+    /// A connection that no protocol closes when its call has ended: it goes on until it has said so.
+    pub(crate) fn conversation(&self) -> Option<OwnedSemaphorePermit> {
+        // There are more than connections.
+        Arc::clone(&self.conversations).try_acquire_owned().ok()
+    }
+
+    /// Waits until no call is under way, and every conversation has come to its end.
     pub(crate) async fn wait_idle(&self) {
-        // It is never closed.
+        // They are never closed.
         let _ = self.calls.acquire_many(self.calls_max).await;
+        let _ = self.conversations.acquire_many(CALLS_MAX as u32).await;
     }
 
     /// A thread for work of the engine; waits for it.

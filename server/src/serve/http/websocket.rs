@@ -62,6 +62,7 @@ pub(super) async fn answer(asked: Asked, parts: &mut Parts) -> Response {
 
 /// The conversation.
 async fn converse(asked: Asked, socket: WebSocket) {
+    let _goes_on = asked.web.calls.admission.conversation();
     let (mut sending, receiving) = socket.split();
     let (requests, received) = mpsc::channel(REQUESTS_MAX);
     let (left, mut has_left) = oneshot::channel();
