@@ -64,7 +64,7 @@ impl Engine {
         let taken = self.take_place(&mut sequencer, &mut txn, ready);
         drop(sequencer);
         // What is left of it all goes now that others have the sequencer again.
-        taken.map(|(lsn, _left)| lsn)
+        taken.map(|(lsn, _released)| lsn)
     }
 
     /// Does for a commit what can be done before its place in the order is known.
@@ -92,11 +92,11 @@ impl Engine {
     fn take_place(
         &self,
         sequencer: &mut Sequencer,
-        whole: &mut Option<Transaction>,
+        left: &mut Option<Transaction>,
         ready: Ready,
     ) -> Result<(Lsn, Released)> {
         self.check_poisoned()?;
-        let Some(txn) = whole.as_mut() else {
+        let Some(txn) = left.as_mut() else {
             unreachable!("a transaction commits once");
         };
         self.check_overtaken(sequencer, txn)?;
@@ -117,7 +117,7 @@ impl Engine {
                         commit_time_us,
                     };
                     // Nothing of it is read any more: what its snapshot keeps goes first.
-                    *whole = None;
+                    *left = None;
                     let lsn = self.sequence_large(sequencer, large)?;
                     return Ok((lsn, Released::default()));
                 }
@@ -241,7 +241,7 @@ impl Engine {
         let mut txn = Some(txn);
         let taken = self.take_place(&mut sequencer, &mut txn, ready);
         drop(sequencer);
-        taken.map(|(lsn, _left)| (value, lsn))
+        taken.map(|(lsn, _released)| (value, lsn))
     }
 
     /// Refuses a transaction that would not read the same again.

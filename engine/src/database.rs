@@ -6,10 +6,11 @@ use std::sync::Arc;
 use tailwater_proto::Lsn;
 
 use crate::builder::Builder;
+use crate::desk::Desk;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::feed::{FeedRequest, Subscription};
-use crate::handle::{Desk, Handle};
+use crate::handle::Handle;
 use crate::params::Params;
 use crate::recovery::RecoveryReport;
 use crate::rows::Rows;

@@ -84,6 +84,7 @@ mod clock;
 mod commit;
 mod cursor;
 mod database;
+mod desk;
 mod engine;
 mod error;
 mod execute;

@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 
 use tailwater_proto::Lsn;
 
+use crate::desk::Desk;
 use crate::error::Result;
-use crate::handle::Desk;
 
 /// A commit that is on its way to the disk. Wait for it, or await it: no runtime is needed.
 /// Dropping a ticket takes nothing back.

@@ -45,7 +45,7 @@ const RANKS: &[&[&str]] = &[
         "recovery",
         "replay",
     ],
-    &["execute", "handle", "system", "ticket"],
+    &["desk", "execute", "handle", "system", "ticket"],
     &["rows"],
     &["feed"],
     &["cursor", "session", "tx", "typed"],

@@ -119,6 +119,17 @@ impl Line {
         }
     }
 
+    /// All of them at once, to their ends.
+    fn play<const N: usize>(self: &Arc<Self>, roles: [fn(&Self); N]) {
+        let threads = roles.map(|role| {
+            let line = Arc::clone(self);
+            spawn(move || role(&line))
+        });
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+    }
+
     fn publish_all(&self) {
         let mut published = 0;
         while published < LAST {
@@ -161,13 +172,7 @@ fn snapshots() {
             }
         },
     ];
-    let threads = roles.map(|role| {
-        let line = Arc::clone(&line);
-        spawn(move || role(&line))
-    });
-    threads
-        .into_iter()
-        .for_each(|thread| thread.join().unwrap());
+    line.play(roles);
     let snapshot = line.store.snapshot_visible();
     assert_eq!(snapshot.lsn(), Lsn(LAST));
     assert_whole(&snapshot);
@@ -314,13 +319,7 @@ fn catalogs() {
         |line| read_on(line, Visible::read),
         |line| read_on(line, Visible::read_logged),
     ];
-    let threads = roles.map(|role| {
-        let line = Arc::clone(&line);
-        spawn(move || role(&line))
-    });
-    threads
-        .into_iter()
-        .for_each(|thread| thread.join().unwrap());
+    line.play(roles);
 }
 
 #[test]
@@ -365,13 +364,7 @@ fn counted() {
             }
         },
     ];
-    let threads = roles.map(|role| {
-        let line = Arc::clone(&line);
-        spawn(move || role(&line))
-    });
-    threads
-        .into_iter()
-        .for_each(|thread| thread.join().unwrap());
+    line.play(roles);
     assert_whole(&line.store.snapshot_visible());
 }
 
